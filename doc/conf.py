@@ -1,0 +1,18 @@
+"""How Sphinx builds the manual."""
+
+from importlib.metadata import version
+
+project = "Code imports"
+author = "The Code Imports developers"
+copyright = "2026, The Code Imports developers"
+release = version("codeimports")
+
+# Pages are text first: they are run as tests, and read in a terminal too.
+source_suffix = {".rst": "restructuredtext"}
+exclude_patterns = ["_build"]
+default_role = "literal"
+highlight_language = "python"
+nitpicky = True
+
+html_theme = "alabaster"
+html_theme_options = {"description": "Git mirrors of other people's repositories, kept up to date"}
