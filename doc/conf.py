@@ -1,11 +1,11 @@
 """How Sphinx builds the manual."""
 
-from importlib.metadata import version
+from importlib import metadata
 
 project = "Code imports"
 author = "The Code Imports developers"
 copyright = "2026, The Code Imports developers"
-release = version("codeimports")
+release = metadata.version("codeimports")
 
 # Pages are text first: they are run as tests, and read in a terminal too.
 source_suffix = {".rst": "restructuredtext"}
