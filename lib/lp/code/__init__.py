@@ -1,0 +1,1 @@
+"""Code imports: what is imported, its jobs, and the machines that run them."""

@@ -1,0 +1,1 @@
+"""The interfaces of code imports, one module a concept."""

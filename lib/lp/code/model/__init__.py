@@ -1,0 +1,1 @@
+"""The Storm-backed implementations of the interfaces of code imports."""

@@ -1,0 +1,1 @@
+"""Pure functions that decide: no database, no clock, no network."""

@@ -1,0 +1,1 @@
+"""The views of code imports that workers call by XML-RPC."""

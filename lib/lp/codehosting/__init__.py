@@ -1,0 +1,1 @@
+"""Where target repositories live."""

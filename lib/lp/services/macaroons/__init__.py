@@ -1,0 +1,1 @@
+"""Macaroons: tokens that say what their bearer may do."""

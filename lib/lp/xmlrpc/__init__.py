@@ -1,0 +1,1 @@
+"""The private XML-RPC instance: its root, and its faults."""
