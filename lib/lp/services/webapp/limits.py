@@ -1,0 +1,118 @@
+"""The limit to what a request may weigh."""
+
+__all__ = ["BodyLimit"]
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO
+from xmlrpc.client import Fault
+
+from lp.services.webapp.xmlrpc import BODY_TOO_LARGE, CONTENT_TYPE, marshal_fault
+
+logger = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+CHUNK = 65536
+
+# Up to this many bytes, the body of a request without a Content-Length is kept in memory.
+IN_MEMORY = 1024 * 1024
+
+# How much of a body that is too large is read and thrown away, in bytes and in seconds.
+# Most clients send everything before they read anything: without this, they would meet
+# a broken connection instead of the fault.
+DRAIN_BYTES = 1024 * 1024 * 1024
+DRAIN_SECONDS = 30.0
+
+
+class BodyLimit:
+    """A WSGI application, shielded from large bodies.
+
+    A request whose body is too large never reaches the application.  It is answered
+    with the fault `BODY_TOO_LARGE`, and with the status 413 if it is not XML-RPC's.  A
+    body of undeclared length is read first, and its length is declared.
+    """
+
+    def __init__(self, application: WSGIApplication, max_body: int) -> None:
+        """Shield an application.
+
+        :param application: A WSGI application.
+        :param max_body: The most that a body may weigh, in bytes.
+        """
+        self._application = application
+        self._max_body = max_body
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        length = _declared_length(environ)
+        if length is None and environ.get("wsgi.input_terminated"):
+            if not _receive(environ, self._max_body):
+                return _refuse(environ, start_response, self._max_body)
+        elif length is not None and length > self._max_body:
+            return _refuse(environ, start_response, self._max_body)
+        return self._application(environ, start_response)
+
+
+def _declared_length(environ: Environ) -> int | None:
+    """Return how many bytes the body has according to its header, or None."""
+    declared = environ.get("CONTENT_LENGTH") or ""
+    return int(declared) if declared.isdecimal() else None
+
+
+def _receive(environ: Environ, max_body: int) -> bool:
+    """Read a body of unknown length, and put a body of known length in its place.
+
+    :return: False if it is too large; then nothing of it is kept.
+    """
+    # It is closed with the last reference to the environment.
+    body: BinaryIO = tempfile.SpooledTemporaryFile(IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
+    length = 0
+    while chunk := environ["wsgi.input"].read(CHUNK):
+        length += len(chunk)
+        if length > max_body:
+            body.close()
+            return False
+        body.write(chunk)
+    body.seek(0)
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["CONTENT_LENGTH"] = str(length)
+    environ["wsgi.input"] = body
+    return True
+
+
+def _refuse(environ: Environ, start_response: StartResponse, max_body: int) -> Iterable[bytes]:
+    """Answer a request that is too large."""
+    text = f"The request is larger than {max_body} bytes, the most that is accepted."
+    logger.info(
+        "body refused",
+        extra={
+            "declared": environ.get("CONTENT_LENGTH") or "nothing",
+            "max_body": max_body,
+            "remote": environ.get("REMOTE_ADDR"),
+        },
+    )
+    _drain(environ["wsgi.input"])
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() == "text/xml":
+        status, content_type = "200 OK", CONTENT_TYPE
+        answer = marshal_fault(Fault(BODY_TOO_LARGE, text))
+    else:
+        status, content_type = "413 Content Too Large", "text/plain;charset=utf-8"
+        answer = f"{text}\n".encode()
+    headers = [("Content-Type", content_type), ("Content-Length", str(len(answer)))]
+    start_response(status, headers)
+    return [answer]
+
+
+def _drain(body: BinaryIO) -> None:
+    """Read the rest of a body, within reason, and forget it."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    drained = 0
+    while drained < DRAIN_BYTES and time.monotonic() < deadline:
+        chunk = body.read(CHUNK)
+        if not chunk:
+            return
+        drained += len(chunk)
