@@ -35,7 +35,13 @@ DEFAULTS = (
 DOCUMENT_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.REPORT_NDIFF
 
 # Warnings of libraries about themselves, which we cannot mend: (message, category, module).
-TOLERATED: tuple[tuple[str, type[Warning], str], ...] = ()
+TOLERATED: tuple[tuple[str, type[Warning], str], ...] = (
+    # WebOb takes its form parser from `cgi` where Python has it, and from a copy elsewhere.
+    ("'cgi' is deprecated", DeprecationWarning, r"webob\."),
+    # Pyramid finds the files of packages by it.
+    ("pkg_resources is deprecated", Warning, r"pyramid\."),
+    ("Deprecated call to `pkg_resources", DeprecationWarning, r"pkg_resources"),
+)
 
 # The file to which the figures are written as "passed failed skipped"; unset for none.
 FIGURES_VARIABLE = "TEST_FIGURES"
@@ -100,7 +106,7 @@ def _document_test(path: Path) -> unittest.TestCase:
         raise UsageError(f"The document {path} cannot be read: {reason}.") from error
     except ValueError as error:
         raise UsageError(f"The document {path} is malformed: {error}.") from error
-    if not test._dt_test.examples:  # noqa: SLF001 - there is no public way to ask
+    if not test._dt_test.examples:
         raise UsageError(f"The document {path} has no example to run.")
     return test
 
