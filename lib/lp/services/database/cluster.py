@@ -244,6 +244,7 @@ class Cluster:
         :param pid: The process; None means the one that the data folder names.
         """
         deadline = time.monotonic() + ANSWER_LIMIT
+        pause = PAUSE
         while True:
             # The process first: one that ends after it has answered did answer.
             watched = pid or self._postmaster()
@@ -253,7 +254,9 @@ class Cluster:
                 return state
             if time.monotonic() > deadline:
                 return State.DOWN
-            time.sleep(PAUSE)
+            time.sleep(pause)
+            # Each look is a line in the log of a server that recovers for long.
+            pause = min(pause * 1.5, 0.5)
 
     def _make_database(self) -> None:
         """Make our database, unless an earlier start did."""
@@ -268,18 +271,11 @@ class Cluster:
 
     def _postmaster(self) -> int | None:
         """Return the process id of this data folder's server, or None if it has none."""
-        pid = self._recorded_pid()
-        data = self.places.data
-        return pid if pid is not None and is_running_in(pid, data) else None
-
-    def _recorded_pid(self) -> int | None:
-        """Return the process id that the last server left, or None."""
         try:
-            text = (self.places.data / "postmaster.pid").read_text(errors="replace")
-            pid = int(text.split("\n", 1)[0])
+            pid = int(self.places.pid_file.read_text(errors="replace").split("\n", 1)[0])
         except (OSError, ValueError):
             return None
-        return pid if pid > 0 else None
+        return pid if pid > 0 and is_running_in(pid, self.places.data) else None
 
     def _remove_stale_pid(self) -> None:
         """Forget a killed server, if its number would keep a new one from starting.
@@ -289,9 +285,10 @@ class Cluster:
         common in containers.  It still finds out about processes that outlived their
         server, by the shared memory that they hold.
         """
-        pid = self._recorded_pid()
-        if pid is not None and self._postmaster() is None:
-            (self.places.data / "postmaster.pid").unlink(missing_ok=True)
+        if self._postmaster() is None:
+            self.places.pid_file.unlink(missing_ok=True)
+            socket_folder = self.places.socket_folder
+            (socket_folder / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
 
     def _rotate_log(self) -> None:
         """Put a log that has grown large aside, over the one before it."""

@@ -24,6 +24,7 @@ class Places:
 
     :ivar folder: Everything below is in here; only its owner may enter it.
     :ivar data: PostgreSQL's data folder, or a link to it where it had to live elsewhere.
+    :ivar pid_file: What the server writes its process id into.
     :ivar log: What the server prints.
     :ivar start_lock: Held by whoever starts or stops the server.
     :ivar users_lock: Held, shared, by everyone who uses it.
@@ -33,6 +34,7 @@ class Places:
         self.home = Path(os.path.realpath(home))
         self.folder = self.home / "postgresql"
         self.data = self.folder / "data"
+        self.pid_file = self.data / "postmaster.pid"
         self.log = self.folder / "server.log"
         self.start_lock = self.folder / "start.lock"
         self.users_lock = self.folder / "users.lock"
@@ -55,6 +57,11 @@ class Places:
 
         :raise HomeUnusable: if it cannot be made, or is somebody else's.
         """
+        if {"\n", "\r"} & set(str(self.home)):
+            raise HomeUnusable(
+                f"The path of the home folder {str(self.home)!r} has a line break in it, which"
+                " PostgreSQL cannot bear; name another one in CODEIMPORT_HOME."
+            )
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             make_private_folder(self.folder)
