@@ -1,6 +1,7 @@
 """Real servers in folders of their own, and child processes, for tests of the database."""
 
 __all__ = [
+    "Forwarder",
     "HomeTestCase",
     "PostgresLayer",
     "ServerTestCase",
@@ -11,13 +12,16 @@ __all__ = [
     "wait_for",
 ]
 
+import contextlib
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -27,7 +31,7 @@ import psycopg2
 from lp.services.database.dsn import complete_dsn, connect
 from lp.services.database.embedded import EmbeddedServer
 
-LIBRARY = Path(__file__).parents[2] / "lib"
+ROOT = Path(__file__).parents[2]
 
 # What the code of a child process may use without saying so.
 PRELUDE = """
@@ -40,31 +44,30 @@ from lp.services.database.embedded import EmbeddedServer
 PATIENCE = 120
 
 
-def start_child(code, *arguments, environment=None, become=None):
+def start_child(code, *arguments, environment=None):
     """Start a Python process with its standard streams piped.
 
-    Its lines of standard output are read with ``child.stdout.readline()``.
+    It finds `EmbeddedServer`, `Path`, and some modules imported.  Its lines of standard output are read with ``child.stdout.readline()``.
 
     :param environment: What to add to the environment.
-    :param become: Called in the new process before Python starts in it.
     """
-    return subprocess.Popen(  # noqa: PLW1509 - the tests have no threads at this point
+    return subprocess.Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(code), *map(str, arguments)],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(LIBRARY), **(environment or {})},
-        preexec_fn=become,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}", **(environment or {})},
     )
 
 
-def run_child(code, *arguments, environment=None, become=None):
+def run_child(code, *arguments, environment=None):
     """Run a Python process to its end, and return what it printed.
 
     :raise AssertionError: if it fails.
     """
-    child = start_child(code, *arguments, environment=environment, become=become)
+    child = start_child(code, *arguments, environment=environment)
     output, errors = child.communicate(timeout=PATIENCE)
     if child.returncode != 0:
         raise AssertionError(f"The child exited with {child.returncode}: {errors}")
@@ -86,6 +89,10 @@ class HomeTestCase(unittest.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.make_folder()
+
+    def make_folder(self):
+        """Make the folder that the test's home is to be in."""
         # Directly in /tmp, so that paths are short; open, so that only what the server
         # itself closes is closed.
         self.folder = Path(tempfile.mkdtemp(prefix="db-", dir="/tmp"))
@@ -175,7 +182,7 @@ def query(dsn, statement):
 
 
 def forbid_namespaces():
-    """Go where root is root, but cannot make a user namespace; for a new child process.
+    """Go where root is root, but cannot make a user namespace; for a child process.
 
     This is a user namespace with all users, whose own limit of namespaces is none.
     """
@@ -198,3 +205,61 @@ def forbid_namespaces():
         Path(f"/proc/{os.getppid()}/{name}").write_text("0 0 65536")
     os.write(there[1], b"x")
     os._exit(0)
+
+
+class Forwarder:
+    """A port of TCP that leads to a server's socket, unless it is told to refuse."""
+
+    def __init__(self, path):
+        self._path = str(path)
+        self._connections = []
+        self._listener = None
+        self.port = 0
+        self.accept()
+
+    def dsn(self, database):
+        """Return the DSN of a database by way of the port."""
+        return f"postgresql://codeimport@127.0.0.1:{self.port}/{database}"
+
+    def accept(self):
+        """Listen, on the same port as before."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
+
+    def refuse(self):
+        """Stop listening, and cut what is connected."""
+        # Closing alone would not wake the thread that waits for a connection.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        while self._connections:
+            with contextlib.suppress(OSError):
+                self._connections.pop().shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        """Refuse for good."""
+        self.refuse()
+
+    def _serve(self, listener):
+        """Take connections until the listener is closed."""
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self._path)
+            self._connections += [client, server]
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=self._copy, args=(source, target), daemon=True).start()
+
+    def _copy(self, source, target):
+        """Copy until one side ends."""
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        source.close()

@@ -1,31 +1,25 @@
 """The embedded server: shared, private, and at home in any folder."""
 
 import os
-import socket
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
-from lp.services.database import elsewhere
 from lp.services.database.cluster import SETTINGS
 from lp.services.database.embedded import EmbeddedServer
 from lp.services.database.errors import (
     DatabaseUnavailable,
     HomeUnusable,
     OtherMajorVersion,
-    RootRefused,
 )
-from lp.services.database.launch import enter_namespace
 from lp.services.database.places import Places
 from lp.services.database.programs import Programs, find_programs, namespace_programs
 from tests.integration.postgres import (
     HomeTestCase,
     ServerTestCase,
-    forbid_namespaces,
     run_child,
     start_child,
-    wait_for,
 )
 
 IS_ROOT = os.geteuid() == 0
@@ -91,7 +85,7 @@ class TestServer(ServerTestCase):
     @unittest.skipUnless(sys.platform == "linux", "procfs tells who listens")
     def test_server_listens_to_no_network(self):
         # None of its sockets is one of TCP.
-        links = (os.readlink(file) for file in Path(f"/proc/{self.postmaster()}/fd").iterdir())
+        links = (str(file.readlink()) for file in Path(f"/proc/{self.postmaster()}/fd").iterdir())
         own = {link[8:-1] for link in links if link.startswith("socket:[")}
         network = {
             line.split()[9]
@@ -215,7 +209,7 @@ class TestHomes(HomeTestCase):
         # PostgreSQL's own tools cannot name such a folder; no data is made in it.
         with self.assertRaisesRegex(HomeUnusable, "has a line break"):
             self.make_server(self.folder / "a\nb").acquire()
-        self.assertEqual([], os.listdir(self.folder))
+        self.assertEqual([], list(self.folder.iterdir()))
 
     def test_home_given_by_link_is_same_home(self):
         # Two names of one folder lead to one server.
@@ -290,7 +284,9 @@ class TestHomes(HomeTestCase):
             pass
         with (self.home / "postgresql" / "data" / "postgresql.conf").open("a") as file:
             file.write("max_connections = many\n")
-        with self.assertRaisesRegex(DatabaseUnavailable, r"server\.log:\n(.*\n)*.*max_connections"):
+        with self.assertRaisesRegex(
+            DatabaseUnavailable, r"server\.log:\n(.*\n)*.*max_connections"
+        ):
             self.make_server().acquire()
 
 
@@ -319,13 +315,12 @@ class TestOtherData(HomeTestCase):
         (data / "letter.txt").write_text("Dear")
         with self.assertRaisesRegex(HomeUnusable, "is not a data folder"):
             self.make_server().acquire()
-        self.assertEqual(["letter.txt"], os.listdir(data))
+        self.assertEqual([data / "letter.txt"], list(data.iterdir()))
 
 
 # Acquires with the fallback's folder redirected, and looks around.
 AS_NOBODY = """
 import getpass
-from lp.services.database import elsewhere
 from lp.services.database.dsn import connect
 elsewhere.VAR_LIB = Path(sys.argv[2])
 server = EmbeddedServer(Path(sys.argv[1]), durable=False)
@@ -346,6 +341,12 @@ with server:
 """
 
 
+WITHOUT_NAMESPACES = """
+from tests.integration.postgres import forbid_namespaces
+forbid_namespaces()
+"""
+
+
 @unittest.skipUnless(IS_ROOT and sys.platform == "linux", "this is about root and namespaces")
 class TestRootWithoutNamespaces(HomeTestCase):
     """Root may not make user namespaces, as in many containers."""
@@ -357,8 +358,7 @@ class TestRootWithoutNamespaces(HomeTestCase):
 
     def acquire(self, code=AS_NOBODY):
         """Run the script where namespaces are forbidden, and return its words."""
-        said = run_child(code, self.home, self.var_lib, become=forbid_namespaces)
-        return said.split()
+        return run_child(WITHOUT_NAMESPACES + code, self.home, self.var_lib).split()
 
     def test_private_home_has_data_outside(self):
         # PostgreSQL runs as nobody, in a folder that nobody can enter; but others who are
@@ -396,7 +396,9 @@ class TestRootWithoutNamespaces(HomeTestCase):
         # What was made in a namespace cannot be run as nobody: one sentence says so.
         with self.make_server():
             pass
-        with self.assertRaisesRegex(AssertionError, "RootRefused: PostgreSQL does not run as root"):
+        with self.assertRaisesRegex(
+            AssertionError, "RootRefused: PostgreSQL does not run as root"
+        ):
             self.acquire()
 
     def test_no_place_for_nobody_is_refused(self):
@@ -414,9 +416,10 @@ class TestOrdinaryUser(HomeTestCase):
     def test_acquire_by_ordinary_user(self):
         # In a namespace of the test's own this process is user 1, with no right of root's.
         said = run_child(
+            "from lp.services.database.launch import enter_namespace\n"
+            "enter_namespace(1, 1)\n"
             "with EmbeddedServer(Path(sys.argv[1]), durable=False): print(os.geteuid())",
             self.home,
-            become=lambda: enter_namespace(1, 1),
         )
         self.assertEqual("1", said.strip())
         self.assertEqual((1, 1), self.count_starts())

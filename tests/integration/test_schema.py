@@ -7,6 +7,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+from ast import literal_eval
 from pathlib import Path
 
 from psycopg2.extensions import make_dsn
@@ -169,7 +170,7 @@ class TestDatabaseSchema(ServerTestCase):
         for child in children:
             output, errors = child.communicate(timeout=60)
             self.assertEqual("", errors)
-            applied.extend(eval(output))
+            applied.extend(literal_eval(output))
         self.assertEqual([1, 2, 3, 4, 5], sorted(applied))
 
     def test_racing_threads_all_succeed(self):

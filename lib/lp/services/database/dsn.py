@@ -41,8 +41,11 @@ def parse(dsn: str) -> dict[str, str]:
     :raise MalformedDSN: if libpq does not understand it.
     """
     try:
+        if "\0" in dsn:
+            # libpq would take no notice of the rest.
+            raise MalformedDSN
         return dict(parse_dsn(dsn))
-    except (psycopg2.ProgrammingError, UnicodeError, ValueError):
+    except (psycopg2.ProgrammingError, UnicodeError):
         # Not even the cause is kept: libpq quotes what it does not understand.
         raise MalformedDSN from None
 

@@ -2,7 +2,6 @@
 
 __all__ = ["IDatabaseSchema", "IStore"]
 
-from collections.abc import Callable
 from typing import Any
 
 from zope.interface import Attribute, Interface
@@ -32,11 +31,8 @@ class IStore(Interface):
     def remove(obj: Any) -> None:
         """Delete an instance's row at the next flush."""
 
-    def flush(_order_objects: Callable[..., Any] | None = None) -> None:
-        """Write pending changes now.
-
-        :param _order_objects: Storm's own, for tests of the order; None otherwise.
-        """
+    def flush() -> None:
+        """Write pending changes now."""
 
     def execute(statement: Any, params: Any = None, noresult: bool = False) -> Any:
         """Flush, run one SQL statement, and return its result.

@@ -119,7 +119,8 @@ def main_store() -> Any:
 
 def get_store(context: Any) -> Any:
     """Return the store of a model class or instance: the adapter to `IStore`."""
-    return Store.of(context) or main_store()
+    store = None if isinstance(context, type) else Store.of(context)
+    return main_store() if store is None else store
 
 
 def close_stores() -> None:

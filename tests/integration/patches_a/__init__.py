@@ -1,0 +1,1 @@
+"""Two patches, for tests of opening a database."""

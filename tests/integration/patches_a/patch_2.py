@@ -1,0 +1,6 @@
+"""A row."""
+
+
+def apply(store):
+    """Insert it."""
+    store.execute("INSERT INTO fruit (name) VALUES ('fig')")

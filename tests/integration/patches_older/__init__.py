@@ -1,0 +1,1 @@
+"""What an older program knows of the patches beside this."""
