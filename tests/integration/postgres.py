@@ -47,7 +47,8 @@ PATIENCE = 120
 def start_child(code, *arguments, environment=None):
     """Start a Python process with its standard streams piped.
 
-    It finds `EmbeddedServer`, `Path`, and some modules imported.  Its lines of standard output are read with ``child.stdout.readline()``.
+    It finds `EmbeddedServer`, `Path`, and some modules imported.  Its lines of standard
+    output are read with ``child.stdout.readline()``.
 
     :param environment: What to add to the environment.
     """

@@ -320,7 +320,7 @@ class TestOtherData(HomeTestCase):
 
 # Acquires with the fallback's folder redirected, and looks around.
 AS_NOBODY = """
-import getpass
+from lp.services.database import elsewhere
 from lp.services.database.dsn import connect
 elsewhere.VAR_LIB = Path(sys.argv[2])
 server = EmbeddedServer(Path(sys.argv[1]), durable=False)

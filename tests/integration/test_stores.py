@@ -439,7 +439,9 @@ class TestOldServer(unittest.TestCase):
         XMLConfig("configure.zcml", lp.services.database)()
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
-        threading.Thread(target=self.greet, args=(listener,), daemon=True).start()
+        greeting = threading.Thread(target=self.greet, args=(listener,))
+        greeting.start()
+        self.addCleanup(greeting.join)
         port = listener.getsockname()[1]
         set_database(f"host=127.0.0.1 port={port} user=u dbname=d sslmode=disable")
         self.addCleanup(set_database, None)
