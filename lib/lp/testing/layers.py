@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import transaction
 from psycopg2.extensions import make_dsn
-from psycopg2.sql import SQL, Identifier
+from psycopg2.sql import SQL, Composable, Identifier, Literal
 from zope.component import getUtility
 
 from lp.services.database.embedded import EmbeddedServer
@@ -36,9 +36,8 @@ class ComponentLayer:
     @classmethod
     def setUp(cls) -> None:
         """Make the home folder, forget the user's settings, and register the components."""
-        cls._environment = {
-            name: os.environ.pop(name) for name in list(os.environ) if name.startswith("CODEIMPORT_")
-        }
+        names = [name for name in os.environ if name.startswith("CODEIMPORT_")]
+        cls._environment = {name: os.environ.pop(name) for name in names}
         ComponentLayer.home = Path(tempfile.mkdtemp(prefix="codeimport-test-"))
         os.environ["CODEIMPORT_HOME"] = str(cls.home)
         initialize()
@@ -196,9 +195,11 @@ def make_cleaning_statement(connection: Any) -> Any:
             (PATCH_TABLE,),
         )
         tables = [name for (name,) in cursor.fetchall()]
-    parts = [SQL("SET session_replication_role = replica; SET lock_timeout = '20s'")]
+    parts: list[Composable] = [
+        SQL("SET session_replication_role = replica; SET lock_timeout = '20s'")
+    ]
     for table in tables:
         sequence = SQL("SELECT setval(pg_get_serial_sequence({}, 'id'), 1, false)")
         parts.append(SQL("DELETE FROM {}").format(Identifier(table)))
-        parts.append(sequence.format(psycopg2.sql.Literal(table)))
+        parts.append(sequence.format(Literal(table)))
     return SQL("; ").join(parts)

@@ -51,6 +51,9 @@ FIGURES_VARIABLE = "TEST_FIGURES"
 ASIDES_VARIABLE = "TEST_ASIDES"
 SKIPPED = "skipped"
 
+# How one test runner begins the command line of another.
+RESUME = "--resume-layer"
+
 USAGE_ERROR = 64
 INTERRUPTED = 130
 
@@ -235,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with _warnings_are_errors():
             runner = _make_runner(arguments, _documents(arguments))
-            if arguments[:1] == ["--resume-layer"]:
+            if arguments[:1] == [RESUME]:
                 return _run_one_layer(runner)
             return _run_all(runner)
     except UsageError as error:
@@ -247,7 +250,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _documents(arguments: list[str]) -> list[str]:
-    options, _ = parser.parse_known_args(arguments)
+    rest = list(arguments)
+    if rest[:1] == [RESUME]:
+        # What another test runner says to this one comes before what it was told itself.
+        del rest[:3]
+        while rest[:1] == ["--default"]:
+            del rest[:2]
+    options, _ = parser.parse_known_args(rest)
     return options.document or []
 
 

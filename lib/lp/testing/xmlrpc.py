@@ -18,9 +18,7 @@ class XMLRPCTestTransport(Transport):
     transaction is committed before each call, and a new one begun after it.
     """
 
-    def request(
-        self, host: Any, handler: str, request_body: Any, verbose: bool = False
-    ) -> Any:
+    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
         """Call, and return the answer's values.
 
         :param host: The server's name; any will do.
@@ -38,7 +36,7 @@ class XMLRPCTestTransport(Transport):
             response = request.get_response(make_private_application())
         finally:
             transaction.begin()
-        if response.status_code != 200:  # noqa: PLR2004 - HTTP's number for OK
+        if response.status_code != 200:
             raise ProtocolError(
                 f"{host}{handler}", response.status_code, response.status, dict(response.headers)
             )

@@ -1,8 +1,10 @@
 """Code imports: which source is imported into which target, and whether it is run."""
 
-__all__ = ["ICodeImport", "ICodeImportSet"]
+__all__ = ["CodeImportSummary", "ICodeImport", "ICodeImportSet"]
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from zope.interface import Attribute, Interface
@@ -134,6 +136,30 @@ class ICodeImport(Interface):
         """
 
 
+@dataclass(frozen=True)
+class CodeImportSummary:
+    """What lists show of an import.
+
+    :ivar target: The target's unique name.
+    :ivar source: The source in words.
+    :ivar rcs_type: The source's `RevisionControlSystems`.
+    :ivar review_status: The `CodeImportReviewStatus`.
+    :ivar job_state: The `CodeImportJobState` of its job; None if it has no job.
+    :ivar date_due: When its job is due; None if it has no job.
+    :ivar last_status: The `CodeImportResultStatus` of its last run; None if it never ran.
+    :ivar date_last_finished: When its last run ended; None if it never ran.
+    """
+
+    target: str
+    source: str
+    rcs_type: Any
+    review_status: Any
+    job_state: Any
+    date_due: datetime | None
+    last_status: Any
+    date_last_finished: datetime | None
+
+
 class ICodeImportSet(Interface):
     """All imports."""
 
@@ -205,6 +231,9 @@ class ICodeImportSet(Interface):
         :param review_status: A `CodeImportReviewStatus`, or None for any.
         :param rcs_type: A `RevisionControlSystems`, or None for any.
         """
+
+    def summarize() -> Iterator[CodeImportSummary]:
+        """Return what lists show of all imports, by target, as few at a time as possible."""
 
     def delete(code_import: ICodeImport, user: Any = None) -> None:
         """Delete an import, its job and its results; its target and its events stay.

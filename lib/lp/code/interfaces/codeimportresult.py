@@ -15,9 +15,7 @@ class ICodeImportResult(Interface):
     """One finished run; it is never changed."""
 
     id = Int(title="ID", description="The number in the database.", readonly=True)
-    date_created = Datetime(
-        title="Date created", description="When the run ended.", readonly=True
-    )
+    date_created = Datetime(title="Date created", description="When the run ended.", readonly=True)
     code_import = Attribute("The `ICodeImport` that was run.")
     machine = Attribute("The `ICodeImportMachine` that ran it.")
     requesting_user = Attribute("The `IPerson` who asked for the run; None if it was just due.")
@@ -40,9 +38,7 @@ class ICodeImportResult(Interface):
     date_job_finished = Datetime(
         title="Date finished", description="When the run ended.", readonly=True
     )
-    job_duration = Timedelta(
-        title="Duration", description="How long the run took.", readonly=True
-    )
+    job_duration = Timedelta(title="Duration", description="How long the run took.", readonly=True)
 
 
 class ICodeImportResultSet(Interface):

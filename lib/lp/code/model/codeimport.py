@@ -2,7 +2,7 @@
 
 __all__ = ["CodeImport", "CodeImportSet"]
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -30,7 +30,7 @@ from lp.code.errors import (
     SourceTaken,
     TargetTaken,
 )
-from lp.code.interfaces.codeimport import ICodeImport, ICodeImportSet
+from lp.code.interfaces.codeimport import CodeImportSummary, ICodeImport, ICodeImportSet
 from lp.code.interfaces.codeimportevent import ICodeImportEventSet
 from lp.code.interfaces.codeimportjob import (
     ICodeImportJob,
@@ -73,6 +73,23 @@ COUNT_FAILURES = """
      WHERE code_import = ? AND id > COALESCE((
         SELECT max(id) FROM codeimportresult WHERE code_import = ? AND status IN (?, ?, ?)), 0)
 """
+# One page of the list of all imports, by target; the name that the last page ended with is
+# where the next one goes on, so that each page costs the same.
+SUMMARIES = """
+    SELECT target.unique_name, COALESCE(import.url, import.cvs_root || ' ' || import.cvs_module),
+           import.rcs_type, import.review_status, job.state, job.date_due,
+           result.status, result.date_created, lower(target.unique_name)
+      FROM gitrepository AS target
+      JOIN codeimport AS import ON import.git_repository = target.id
+      LEFT JOIN codeimportjob AS job ON job.code_import = import.id
+      LEFT JOIN LATERAL (
+        SELECT status, date_created FROM codeimportresult
+         WHERE code_import = import.id ORDER BY id DESC LIMIT 1) AS result ON true
+     WHERE lower(target.unique_name) > ?
+     ORDER BY lower(target.unique_name) LIMIT ?
+"""
+PAGE = 1000
+
 DELETE_RESULTS = "DELETE FROM codeimportresult WHERE code_import = ? RETURNING log_file"
 DELETE_IMPORT = "DELETE FROM codeimport WHERE id = ?"
 
@@ -84,7 +101,7 @@ class CodeImport(Storm):
     __storm_table__ = "codeimport"
 
     id: int = Int(primary=True)
-    date_created = UTCDateTime(allow_none=False, default=DEFAULT)
+    date_created: Any = UTCDateTime(allow_none=False, default=DEFAULT)
     git_repository_id = Int(name="git_repository", allow_none=False)
     git_repository = Reference(git_repository_id, "GitRepository.id")
     registrant_id = Int(name="registrant", allow_none=False)
@@ -98,7 +115,7 @@ class CodeImport(Storm):
     url = Unicode()
     cvs_root = Unicode()
     cvs_module = Unicode()
-    date_last_successful = UTCDateTime()
+    date_last_successful: Any = UTCDateTime()
     update_interval = TimeDelta()
     source_state = Unicode(allow_none=False)
 
@@ -271,7 +288,7 @@ class CodeImportSet:
             getUtility(ICodeImportJobWorkflow).newJob(code_import)
         return code_import
 
-    def get(self, id: int) -> CodeImport:  # noqa: A002 - the interface's name
+    def get(self, id: int) -> CodeImport:
         """See `ICodeImportSet`."""
         code_import: CodeImport | None = self._find(id=id).one()
         if code_import is None:
@@ -302,6 +319,13 @@ class CodeImportSet:
         filters = {"review_status": review_status, "rcs_type": rcs_type}
         wanted = {name: value for name, value in filters.items() if value is not None}
         return self._find(**wanted).order_by(CodeImport.id)
+
+    def summarize(self) -> Iterator[CodeImportSummary]:
+        """See `ICodeImportSet`."""
+        last = ""
+        while rows := list(IStore(CodeImport).execute(SUMMARIES, (last, PAGE))):
+            yield from map(make_summary, rows)
+            last = rows[-1][-1]
 
     def delete(self, code_import: Any, user: Any = None) -> None:
         """See `ICodeImportSet`."""
@@ -348,3 +372,18 @@ def check_new_source(
 def describe_source(source: Source) -> str:
     """Return a source in words."""
     return source.url if source.url is not None else f"{source.cvs_root} {source.cvs_module}"
+
+
+def make_summary(row: tuple[Any, ...]) -> CodeImportSummary:
+    """Return a row of `SUMMARIES` as a summary."""
+    target, source, rcs_type, review_status, state, date_due, status, date_finished, _ = row
+    return CodeImportSummary(
+        target=target,
+        source=source,
+        rcs_type=RevisionControlSystems.items[rcs_type],
+        review_status=CodeImportReviewStatus.items[review_status],
+        job_state=None if state is None else CodeImportJobState.items[state],
+        date_due=date_due,
+        last_status=None if status is None else CodeImportResultStatus.items[status],
+        date_last_finished=date_finished,
+    )

@@ -38,7 +38,7 @@ class CodeImportEvent(Storm):
     __storm_table__ = "codeimportevent"
 
     id: int = Int(primary=True)
-    date_created = UTCDateTime(allow_none=False)
+    date_created: Any = UTCDateTime(allow_none=False)
     event_type = DBEnum(name="entry_type", enum=CodeImportEventType, allow_none=False)
     code_import_id = Int(name="code_import")
     code_import = Reference(code_import_id, "CodeImport.id")
@@ -104,9 +104,7 @@ class CodeImportEventSet:
         """See `ICodeImportEventSet`."""
         return CodeImportModifyToken(take_snapshot(code_import))
 
-    def newModify(
-        self, code_import: Any, person: Any, token: Any
-    ) -> CodeImportEvent | None:
+    def newModify(self, code_import: Any, person: Any, token: Any) -> CodeImportEvent | None:
         """See `ICodeImportEventSet`."""
         old, new = token.snapshot, take_snapshot(code_import)
         if old[Data.CODE_IMPORT] != new[Data.CODE_IMPORT]:

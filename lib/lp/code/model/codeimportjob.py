@@ -10,8 +10,8 @@ from zope.interface import implementer
 
 from lp.code.enums import CodeImportJobState, CodeImportMachineState, RevisionControlSystems
 from lp.code.errors import (
-    JobStateError,
     JobNotStale,
+    JobStateError,
     NoSuchCodeImportJob,
     UnknownMachineRefused,
     UnsupportedSourceType,
@@ -78,20 +78,20 @@ class CodeImportJob(Storm):
 
     __storm_table__ = "codeimportjob"
 
-    id: int = Int(primary=True)
-    date_created = UTCDateTime(allow_none=False, default=DEFAULT)
+    id = Int(primary=True)
+    date_created: Any = UTCDateTime(allow_none=False, default=DEFAULT)
     code_import_id = Int(name="code_import", allow_none=False)
     code_import = Reference(code_import_id, "CodeImport.id")
     machine_id = Int(name="machine")
     machine = Reference(machine_id, "CodeImportMachine.id")
-    date_due = UTCDateTime(allow_none=False)
+    date_due: Any = UTCDateTime(allow_none=False)
     state = DBEnum(enum=CodeImportJobState, allow_none=False)
     requesting_user_id = Int(name="requesting_user")
     requesting_user = Reference(requesting_user_id, "Person.id")
     ordering = Int()
-    heartbeat = UTCDateTime()
+    heartbeat: Any = UTCDateTime()
     logtail = Unicode()
-    date_started = UTCDateTime()
+    date_started: Any = UTCDateTime()
 
     def isOverdue(self) -> bool:
         """See `ICodeImportJob`."""
@@ -125,7 +125,7 @@ class CodeImportJob(Storm):
 class CodeImportJobSet:
     """See `ICodeImportJobSet`."""
 
-    def getById(self, id: int) -> CodeImportJob | None:  # noqa: A002 - the interface's name
+    def getById(self, id: int) -> CodeImportJob | None:
         """See `ICodeImportJobSet`."""
         job: CodeImportJob | None = IStore(CodeImportJob).find(CodeImportJob, id=id).one()
         return job

@@ -271,7 +271,9 @@ class CodeImportJobWorkflow:
         """Raise why a job cannot do what a RUNNING one can."""
         raise JobNotRunning(job_id, self._reload(store, job_id).state.name)
 
-    def _log(self, message: str, job_id: int, code_import: Any, machine: Any, **facts: Any) -> None:
+    def _log(
+        self, message: str, job_id: int, code_import: Any, machine: Any, **facts: Any
+    ) -> None:
         """Log a transition once it is committed; before, it may still be undone."""
         names = {"machine": machine.hostname, "target": code_import.target.unique_name}
         after_commit(logger.info, message, extra={"job_id": job_id, **names, **facts})

@@ -43,10 +43,10 @@ class CodeImportMachine(Storm):
     __storm_table__ = "codeimportmachine"
 
     id: int = Int(primary=True)
-    date_created = UTCDateTime(allow_none=False, default=DEFAULT)
+    date_created: Any = UTCDateTime(allow_none=False, default=DEFAULT)
     hostname: str = Unicode(allow_none=False)
     state = DBEnum(enum=CodeImportMachineState, allow_none=False)
-    heartbeat = UTCDateTime()
+    heartbeat: Any = UTCDateTime()
     running: int = Int(allow_none=False)
     worker_limit: int | None = Int()
 

@@ -27,7 +27,7 @@ class CodeImportResult(Storm):
     __storm_table__ = "codeimportresult"
 
     id: int = Int(primary=True)
-    date_created = UTCDateTime(allow_none=False)
+    date_created: Any = UTCDateTime(allow_none=False)
     code_import_id = Int(name="code_import", allow_none=False)
     code_import = Reference(code_import_id, "CodeImport.id")
     machine_id = Int(name="machine", allow_none=False)
@@ -38,7 +38,7 @@ class CodeImportResult(Storm):
     log_file_id = Int(name="log_file")
     log_file = Reference(log_file_id, "LogFile.id")
     status = DBEnum(enum=CodeImportResultStatus, allow_none=False)
-    date_job_started = UTCDateTime()
+    date_job_started: Any = UTCDateTime()
     job_id = Int(name="job")
 
     @property

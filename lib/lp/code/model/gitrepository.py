@@ -31,7 +31,7 @@ class GitRepository(Storm):
 
     id: int = Int(primary=True)
     unique_name: str = Unicode(allow_none=False)
-    date_created = UTCDateTime(allow_none=False, default=DEFAULT)
+    date_created: Any = UTCDateTime(allow_none=False, default=DEFAULT)
     registrant_id = Int(name="registrant", allow_none=False)
     registrant = Reference(registrant_id, "Person.id")
     source: str = Unicode(allow_none=False)

@@ -25,9 +25,7 @@ def check_update_interval(interval: timedelta | None) -> timedelta | None:
     return interval
 
 
-def interval_after(
-    status: Any, interval: timedelta, consecutive_failures: int
-) -> timedelta:
+def interval_after(status: Any, interval: timedelta, consecutive_failures: int) -> timedelta:
     """Return how long after the start of a run the next one is due.
 
     :param status: The `CodeImportResultStatus` that the run ended with.

@@ -23,7 +23,7 @@ def check_target_name(name: str) -> str:
     """
     segments = name.split("/")
     problem = None
-    if len(segments) < 2:  # noqa: PLR2004 - two is what the message says
+    if len(segments) < 2:
         problem = "needs two or more segments, as in gnome/gnome-terminal"
     elif len(name) > MAX_LENGTH:
         problem = f"is longer than {MAX_LENGTH} characters"
@@ -65,8 +65,8 @@ def default_target_name(source: str) -> str:
         host, path = (match[1], source[match.end() :]) if match else ("localhost", source)
     segments = [_make_segment(part) for part in [host.strip("[]"), *unquote(path).split("/")]]
     segments = [segment for segment in segments if segment]
-    if len(segments) == 1:
-        segments.append("repository")
+    # Two segments are needed, even where little or nothing of the source can be in a name.
+    segments += ["unnamed", "repository"][len(segments) :]
     while len("/".join(segments)) > MAX_LENGTH:
         # The ends tell most: the host, and the repository's own name.
         del segments[len(segments) // 2]

@@ -3,6 +3,7 @@
 __all__ = ["Person", "PersonSet"]
 
 import re
+from typing import Any
 
 from storm.locals import Int, Storm, Unicode
 from zope.interface import implementer
@@ -25,7 +26,7 @@ class Person(Storm):
     id: int = Int(primary=True)
     name: str = Unicode(allow_none=False)
     display_name: str = Unicode(allow_none=False)
-    date_created = UTCDateTime(allow_none=False, default=DEFAULT)
+    date_created: Any = UTCDateTime(allow_none=False, default=DEFAULT)
 
 
 @implementer(IPersonSet)

@@ -3,6 +3,7 @@
 __all__ = ["DatabaseLogStore", "LogFile"]
 
 import zlib
+from typing import Any
 
 from storm.locals import Bytes, Int, Storm, Unicode
 from zope.interface import implementer
@@ -19,8 +20,8 @@ class LogFile(Storm):
 
     __storm_table__ = "logfile"
 
-    id: int = Int(primary=True)
-    date_created = UTCDateTime(allow_none=False, default=DEFAULT)
+    id = Int(primary=True)
+    date_created: Any = UTCDateTime(allow_none=False, default=DEFAULT)
     name: str = Unicode(allow_none=False)
     size: int = Int(allow_none=False)
     content: bytes = Bytes(allow_none=False)

@@ -12,9 +12,7 @@ class ILogFile(Interface):
     id = Int(title="ID", description="The number in the store.", readonly=True)
     name = TextLine(title="Name", description="What to call the file.", readonly=True)
     size = Int(title="Size", description="The length in bytes.", readonly=True)
-    date_created = Datetime(
-        title="Date created", description="When it was stored.", readonly=True
-    )
+    date_created = Datetime(title="Date created", description="When it was stored.", readonly=True)
 
     def read() -> bytes:
         """Return the whole content."""

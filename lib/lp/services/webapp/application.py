@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import transaction
 from pyramid.config import Configurator
 from pyramid.exceptions import URLDecodeError
 from pyramid.interfaces import IRequest
@@ -14,6 +15,8 @@ from pyramid_retry import is_error_retryable, mark_error_retryable
 from storm.exceptions import DisconnectionError
 from zope.component import getGlobalSiteManager
 
+from lp.services.database.errors import DatabaseNotOpen
+from lp.services.database.stores import main_store
 from lp.services.database.transactions import RETRYABLE
 from lp.services.webapp.interfaces import IXMLRPCApplication
 from lp.services.webapp.publication import answer_call, answer_error, plain
@@ -23,10 +26,10 @@ WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 
 ATTEMPTS = 3
 
-# Seconds before the second and the third attempt of a request that lost its database.
-# Usually the server was restarted some time ago, and the second attempt meets a new
-# connection.  Else it is down just now, and is given the time to come up.
-PAUSES = (0.1, 3.0)
+# For how many seconds an attempt waits for a lost database before it is made again, and
+# how many pass between two looks.
+WAIT_LIMIT = 3.0
+WAIT_PAUSE = 0.1
 
 
 def make_application(root_factory: Callable[[IRequest], Any]) -> WSGIApplication:
@@ -48,7 +51,7 @@ def make_application(root_factory: Callable[[IRequest], Any]) -> WSGIApplication
     )
     config.include("pyramid_tm")
     config.include("pyramid_retry")
-    config.add_tween(f"{__name__}.pause_tween_factory", over="pyramid_tm.tm_tween_factory")
+    config.add_tween(f"{__name__}.patient_tween_factory", over="pyramid_tm.tm_tween_factory")
     config.add_view(answer_call, context=IXMLRPCApplication)
     # Nothing is answered, and nothing logged, for an attempt that will be repeated.
     config.add_exception_view(answer_error, context=Exception, retryable_error=False)
@@ -83,17 +86,35 @@ def answer_bad_path(_error: Exception, _request: IRequest) -> Response:
     return plain(400, "The path is not UTF-8.")
 
 
-def pause_tween_factory(
+def patient_tween_factory(
     handler: Callable[[IRequest], Response], _registry: object
 ) -> Callable[[IRequest], Response]:
-    """Make the tween that gives a lost database a moment before the next attempt."""
+    """Make the tween that lets a lost database come back before the next attempt.
 
-    def pause_tween(request: IRequest) -> Response:
+    Attempts in quick succession would all meet the server that is down.
+    """
+
+    def patient_tween(request: IRequest) -> Response:
         try:
             return handler(request)
         except DisconnectionError as error:
             if is_error_retryable(request, error):
-                time.sleep(PAUSES[request.environ["retry.attempt"]])
+                _wait_for_database()
             raise
 
-    return pause_tween
+    return patient_tween
+
+
+def _wait_for_database() -> None:
+    """Return as soon as this thread has a connection again, or after some seconds."""
+    deadline = time.monotonic() + WAIT_LIMIT
+    while time.monotonic() < deadline:
+        try:
+            with transaction.manager:
+                main_store().execute("SELECT 1")
+        except DatabaseNotOpen:
+            return
+        except DisconnectionError:
+            time.sleep(WAIT_PAUSE)
+        else:
+            return
