@@ -11,7 +11,8 @@ release = metadata.version("codeimports")
 source_suffix = {".rst": "restructuredtext"}
 exclude_patterns = ["_build"]
 default_role = "literal"
-highlight_language = "python"
+# Examples without a marked language are Python where they can be read so.
+highlight_language = "default"
 nitpicky = True
 
 html_theme = "alabaster"
