@@ -47,7 +47,9 @@ def error_classes():
     """Return every exception class that the library defines, by name."""
     found = {}
     for path in SOURCES.rglob("*.py"):
-        if re.search(r"^class \w+\(.*(Error|Exception|Refused|Invalid\w+)\)", path.read_text(), re.M):
+        if re.search(
+            r"^class \w+\(.*(Error|Exception|Refused|Invalid\w+)\)", path.read_text(), re.MULTILINE
+        ):
             parts = path.relative_to(SOURCES.parent).with_suffix("").parts
             module = importlib.import_module(".".join(parts).removesuffix(".__init__"))
             found |= {
@@ -116,7 +118,10 @@ class TestFaultCodes(TestCase):
         # A hostname that is refused is told apart from other bad arguments.
         self.assertEqual(
             [364, 365, 368],
-            [fault_code(kind("no")) for kind in (InvalidHostname, InvalidWorkerLimit, InvalidArgument)],
+            [
+                fault_code(kind("no"))
+                for kind in (InvalidHostname, InvalidWorkerLimit, InvalidArgument)
+            ],
         )
 
     def test_every_class_is_exported(self):
@@ -196,9 +201,7 @@ class TestPromises(TestCase):
         codes = set(FAULT_CODES.values())
         codes |= {value for value in vars(protocol).values() if isinstance(value, int)}
         promised = {
-            int(what.removeprefix("Fault "))
-            for _, what in promises()
-            if what.startswith("Fault ")
+            int(what.removeprefix("Fault ")) for _, what in promises() if what.startswith("Fault ")
         }
         self.assertEqual(set(), promised - codes)
 

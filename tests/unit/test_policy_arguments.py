@@ -1,5 +1,7 @@
 """What callers may pass."""
 
+import contextlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,10 +110,8 @@ class TestCheckWorkerLimit(TestCase):
     @given(anything)
     def test_check_worker_limit_is_total(self, value):
         # Whatever it is given, it answers with a number in range, or refuses by name.
-        try:
+        with contextlib.suppress(InvalidWorkerLimit):
             self.assertTrue(0 <= check_worker_limit(value) <= MAX_WORKER_LIMIT)
-        except InvalidWorkerLimit:
-            pass
 
 
 class TestCheckJobId(TestCase):
@@ -136,10 +136,8 @@ class TestCheckJobId(TestCase):
     @given(anything)
     def test_check_job_id_is_total(self, value):
         # Whatever it is given, it answers with a possible id, or refuses by name.
-        try:
+        with contextlib.suppress(InvalidArgument, NoSuchCodeImportJob):
             self.assertTrue(1 <= check_job_id(value) <= MAX_ID)
-        except (InvalidArgument, NoSuchCodeImportJob):
-            pass
 
 
 class TestCheckText(TestCase):

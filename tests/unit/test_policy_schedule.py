@@ -34,8 +34,9 @@ class TestIntervalAfter(TestCase):
 
     def test_interval_after_failures(self):
         # The first failure changes nothing; each further one doubles.
-        hours = [interval_after(FAILURE, SIX_HOURS, count) / timedelta(hours=1) for count in
-                 range(1, 6)]
+        hours = [
+            interval_after(FAILURE, SIX_HOURS, count) / timedelta(hours=1) for count in range(1, 6)
+        ]
         self.assertEqual([6, 12, 24, 48, 96], hours)
 
     def test_interval_after_partial_success(self):

@@ -26,7 +26,8 @@ SCHEMES: dict[Any, tuple[str, ...]] = {
 MAX_LENGTH = 2000
 """The characters that a URL, a CVS root or a CVS module has at most."""
 
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x20\x7f]")
+HOST = re.compile(r"[a-z0-9][a-z0-9._-]*|\[[0-9a-f:.]+\]", re.IGNORECASE)
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 SSH_SCHEMES = ("ssh:", "sftp:", "git+ssh:", "svn+ssh:", "bzr+ssh:", "ssh+git:")
 SCP_LIKE = re.compile(r"[^/@]+@[^/:]+:.*|(?!file:)[^/:@]+:(?!//|\d).*")
 CVS_ROOT = re.compile(
@@ -105,7 +106,7 @@ def _check_text(text: str) -> str:
     """Refuse what is no line of text."""
     if len(text) > MAX_LENGTH:
         raise InvalidSource(f"The source's name is longer than {MAX_LENGTH} characters.")
-    if CONTROL_CHARACTERS.search(text):
+    if " " in text or not text.isprintable():
         raise InvalidSource("The source's name holds a space or a control character.")
     return text
 
@@ -120,7 +121,8 @@ def _check_url(rcs_type: Any, url: str) -> tuple[str, str, bool]:
             f" another scheme: {', '.join(SCHEMES[rcs_type])}."
         )
     try:
-        uri = URI(url)
+        # The first reading may decode dots, which the second one then resolves.
+        uri = URI(str(URI(url)))
     except InvalidURIError:
         raise InvalidSource(
             "The source's URL is malformed; write it like https://example.org/project."
@@ -142,8 +144,7 @@ def _check_url(rcs_type: Any, url: str) -> tuple[str, str, bool]:
         )
     if uri.query is not None or uri.fragment is not None:
         raise InvalidSource("The source's URL may have no query (?) and no fragment (#).")
-    if not uri.host:
-        raise InvalidSource("The source's URL names no host.")
+    _check_host(uri.host)
     return str(uri).rstrip("/"), uri.host, False
 
 
@@ -169,9 +170,14 @@ def _check_cvs_root(cvs_root: str) -> tuple[str, bool]:
         return "", True
     if parts["method"] != "pserver":
         raise ForbiddenSource("A CVS root must have the method pserver.")
-    if not parts["host"]:
-        raise InvalidSource("The CVS root names no host.")
+    _check_host(parts["host"])
     return parts["host"], False
+
+
+def _check_host(host: str) -> None:
+    """Refuse what is neither a name nor an address, such as an option for a program."""
+    if not HOST.fullmatch(host or ""):
+        raise InvalidSource("The source has no valid name or address of a host.")
 
 
 def check_cvs_module(cvs_module: str) -> str:
@@ -205,10 +211,21 @@ def is_local_host(host: str) -> bool:
         try:
             # What resolvers take for an address, too: 127.1, 0x7f000001 and the like.
             address = ipaddress.ip_address(socket.inet_aton(host))
-        except OSError:
+        except (OSError, ValueError):
             return False
-    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    return not (mapped or address).is_global or (mapped or address).is_multicast
+    address = _embedded_address(address) or address
+    return not address.is_global or address.is_multicast
+
+
+def _embedded_address(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that packets to an IPv6 address are in the end sent to."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in NAT64:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour
 
 
 def _check_refused(host: str, refused_hosts: Iterable[str]) -> None:
