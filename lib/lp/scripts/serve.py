@@ -143,6 +143,7 @@ def load_application(config_path: Path | None, log_file: Path | None) -> Any:
     log.configure_logging(log_file)
     initialize(config_path)
     connect_database()
+    # The main process, which answers nothing, does without it.
     from lp.xmlrpc.application import make_private_application
 
     return make_private_application()

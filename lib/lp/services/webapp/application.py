@@ -15,9 +15,9 @@ from pyramid_retry import is_error_retryable, mark_error_retryable
 from storm.exceptions import DisconnectionError
 from zope.component import getGlobalSiteManager
 
-from lp.services.database.errors import DatabaseNotOpen
 from lp.services.database.stores import main_store
 from lp.services.database.transactions import RETRYABLE
+from lp.services.errors import ServiceError
 from lp.services.webapp.interfaces import IXMLRPCApplication
 from lp.services.webapp.publication import answer_call, answer_error, plain
 from lp.services.webapp.system import APPLICATION
@@ -112,7 +112,7 @@ def _wait_for_database() -> None:
         try:
             with transaction.manager:
                 main_store().execute("SELECT 1")
-        except DatabaseNotOpen:
+        except ServiceError:
             return
         except DisconnectionError:
             time.sleep(WAIT_PAUSE)

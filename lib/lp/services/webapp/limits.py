@@ -6,7 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from typing import IO, Any
 from xmlrpc.client import Fault
 
 from lp.services.webapp.xmlrpc import BODY_TOO_LARGE, CONTENT_TYPE, marshal_fault
@@ -50,11 +50,25 @@ class BodyLimit:
         """Answer a request."""
         length = _declared_length(environ)
         if length is None and environ.get("wsgi.input_terminated"):
-            if not _receive(environ, self._max_body):
-                return _refuse(environ, start_response, self._max_body)
-        elif length is not None and length > self._max_body:
+            return self._answer_undeclared(environ, start_response)
+        if length is not None and length > self._max_body:
             return _refuse(environ, start_response, self._max_body)
         return self._application(environ, start_response)
+
+    def _answer_undeclared(
+        self, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer a request whose body has no declared length."""
+        # The application has read what it needs when it returns its answer.
+        with tempfile.SpooledTemporaryFile(IN_MEMORY) as body:
+            length = _copy(environ["wsgi.input"], body, self._max_body)
+            if length is None:
+                return _refuse(environ, start_response, self._max_body)
+            body.seek(0)
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
+            environ["CONTENT_LENGTH"] = str(length)
+            environ["wsgi.input"] = body
+            return self._application(environ, start_response)
 
 
 def _declared_length(environ: Environ) -> int | None:
@@ -63,25 +77,15 @@ def _declared_length(environ: Environ) -> int | None:
     return int(declared) if declared.isdecimal() else None
 
 
-def _receive(environ: Environ, max_body: int) -> bool:
-    """Read a body of unknown length, and put a body of known length in its place.
-
-    :return: False if it is too large; then nothing of it is kept.
-    """
-    # It is closed with the last reference to the environment.
-    body: BinaryIO = tempfile.SpooledTemporaryFile(IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
+def _copy(source: IO[bytes], target: IO[bytes], limit: int) -> int | None:
+    """Copy a body, and return its length, or None once it has more bytes than the limit."""
     length = 0
-    while chunk := environ["wsgi.input"].read(CHUNK):
+    while chunk := source.read(CHUNK):
         length += len(chunk)
-        if length > max_body:
-            body.close()
-            return False
-        body.write(chunk)
-    body.seek(0)
-    environ.pop("HTTP_TRANSFER_ENCODING", None)
-    environ["CONTENT_LENGTH"] = str(length)
-    environ["wsgi.input"] = body
-    return True
+        if length > limit:
+            return None
+        target.write(chunk)
+    return length
 
 
 def _refuse(environ: Environ, start_response: StartResponse, max_body: int) -> Iterable[bytes]:
@@ -107,7 +111,7 @@ def _refuse(environ: Environ, start_response: StartResponse, max_body: int) -> I
     return [answer]
 
 
-def _drain(body: BinaryIO) -> None:
+def _drain(body: IO[bytes]) -> None:
     """Read the rest of a body, within reason, and forget it."""
     deadline = time.monotonic() + DRAIN_SECONDS
     drained = 0
