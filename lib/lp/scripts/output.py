@@ -92,13 +92,17 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], empty: st
     :param rows: The texts of each row.
     :param empty: What to print when there are no rows.
     """
-    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, heading in enumerate(headings):
+        # The first column is the name, which can be long; the others are read at a glance.
+        table.add_column(heading, no_wrap=number > 0, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell), overflow="fold") for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     if table.row_count == 0:
         click.echo(empty)
         return
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(console.measure(table).maximum, 80))
+        wide = console.options.update(max_width=100_000)
+        console = Console(width=console.measure(table, options=wide).maximum)
     console.print(table)

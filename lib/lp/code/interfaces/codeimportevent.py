@@ -20,9 +20,7 @@ class ICodeImportEvent(Interface):
     event_type = Choice(
         title="Type", description="What happened.", values=tuple(CodeImportEventType.items)
     )
-    code_import = Attribute(
-        "The `ICodeImport` concerned; None if there is none any more."
-    )
+    code_import = Attribute("The `ICodeImport` concerned; None if there is none any more.")
     person = Attribute("The `IPerson` who did it; None if nobody did: the system itself.")
     machine = Attribute("The `ICodeImportMachine` concerned, or None.")
 

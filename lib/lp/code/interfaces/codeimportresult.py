@@ -2,6 +2,7 @@
 
 __all__ = ["ICodeImportResult", "ICodeImportResultSet"]
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +68,12 @@ class ICodeImportResultSet(Interface):
         :param date_job_finished: When it ended; None means now.
         :param job_id: The id that the job had, by which a repeated call is recognised;
             None where there was none.
+        """
+
+    def getResultsForCodeImport(code_import: Any) -> Iterable[ICodeImportResult]:
+        """Return the results of one import, the newest first.
+
+        :param code_import: The `ICodeImport`.
         """
 
     def getStatusOfJob(job_id: int, within: int) -> Any:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from psycopg2.errors import UniqueViolation
-from storm.locals import Int, Reference, ReferenceSet, Storm, TimeDelta, Unicode
+from storm.locals import Int, Reference, Storm, TimeDelta, Unicode
 from zope.component import getUtility
 from zope.interface import implementer
 
@@ -37,6 +37,7 @@ from lp.code.interfaces.codeimportjob import (
     ICodeImportJobSet,
     ICodeImportJobWorkflow,
 )
+from lp.code.interfaces.codeimportresult import ICodeImportResultSet
 from lp.code.interfaces.gitrepository import IGitRepositorySet
 from lp.code.model.locks import lock_import_with_job
 from lp.code.policy.schedule import check_update_interval
@@ -119,8 +120,6 @@ class CodeImport(Storm):
     update_interval = TimeDelta()
     source_state = Unicode(allow_none=False)
 
-    results = ReferenceSet(id, "CodeImportResult.code_import_id", order_by="-CodeImportResult.id")
-
     @property
     def target(self) -> Any:
         """See `ICodeImport`."""
@@ -136,6 +135,11 @@ class CodeImport(Storm):
         """See `ICodeImport`."""
         job: ICodeImportJob | None = getUtility(ICodeImportJobSet).getByCodeImport(self)
         return job
+
+    @property
+    def results(self) -> Any:
+        """See `ICodeImport`."""
+        return getUtility(ICodeImportResultSet).getResultsForCodeImport(self)
 
     @property
     def effective_update_interval(self) -> timedelta:

@@ -5,7 +5,7 @@ __all__ = ["CodeImportResult", "CodeImportResultSet"]
 from datetime import datetime, timedelta
 from typing import Any
 
-from storm.locals import Int, Reference, Storm, Unicode
+from storm.locals import Desc, Int, Reference, Storm, Unicode
 from zope.interface import implementer
 
 from lp.code.enums import CodeImportResultStatus
@@ -86,6 +86,11 @@ class CodeImportResultSet:
         # What counts failures asks the database.
         store.flush()
         return result
+
+    def getResultsForCodeImport(self, code_import: Any) -> Any:
+        """See `ICodeImportResultSet`."""
+        results = IStore(CodeImportResult).find(CodeImportResult, code_import_id=code_import.id)
+        return results.order_by(Desc(CodeImportResult.id))
 
     def getStatusOfJob(self, job_id: int, within: int) -> Any:
         """See `ICodeImportResultSet`."""

@@ -1,24 +1,29 @@
 """The configuration: a schema, one file over it, and overlays.
 
 Read a value as ``config.codeimport.consecutive_failure_limit``.  Values are integers,
-booleans, text, or None where the file says ``none``, as the schema's default shows.
+booleans or text, as the schema's default shows.
 """
 
 __all__ = ["Configuration", "ConfigurationError", "config"]
 
 import configparser
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lazr.config import Config, ImplicitTypeSchema, as_boolean
+from lazr.config import Config, ConfigSchema, as_boolean
 from lazr.config.interfaces import ConfigErrors
 from lazr.config.interfaces import ConfigSchemaError as LazrConfigError
 
 from lp.services.errors import ServiceError
 
 BOOLEAN_WORDS = frozenset(["yes", "no"])
+NUMBER = re.compile(r"[0-9]{1,9}")
+
+CHOICES = {("codeimportscheduler", "unknown_machines"): ("online", "offline", "refuse")}
+"""The values of keys that allow a few words only."""
 
 
 class ConfigurationError(ServiceError):
@@ -52,7 +57,7 @@ class Configuration:
     """
 
     def __init__(self) -> None:
-        self.schema = ImplicitTypeSchema(str(files(__package__) / "schema-lazr.conf"))
+        self.schema = ConfigSchema(str(files(__package__) / "schema-lazr.conf"))
         self.path: Path | None = None
         self.home = Path()
         self._config: Config
@@ -137,10 +142,12 @@ class Configuration:
         """
         if section not in self.schema or key not in self.schema[section]:
             raise KeyError(f"{section}.{key}")
-        value = self._config[section][key]
-        if self.schema[section][key] in BOOLEAN_WORDS:
-            return as_boolean(str(value))
-        return "" if value is None and self.schema[section][key] == "" else value
+        default, text = self.schema[section][key], self._config[section][key].strip()
+        if default in BOOLEAN_WORDS:
+            return as_boolean(text)
+        if default.isdigit():
+            return int(text)
+        return "" if text.lower() == "none" and default == "" else text
 
     def _validate(self, name: str) -> None:
         """Raise what is wrong with the configuration as it is now."""
@@ -154,18 +161,20 @@ class Configuration:
                 self._validate_type(name, section.name, key)
 
     def _validate_type(self, name: str, section: str, key: str) -> None:
-        """Raise when a value is not of its default's type."""
-        default, value = self.schema[section][key], self._config[section][key]
+        """Raise when a value is not of its default's type, or none of those that there are."""
+        default, text = self.schema[section][key], self._config[section][key].strip()
+        wanted = None
         if default in BOOLEAN_WORDS:
             try:
-                as_boolean(str(value))
+                as_boolean(text)
             except ValueError:
                 wanted = "yes or no"
-            else:
-                return
-        elif default.isdigit() and not (isinstance(value, int) and value >= 0):
-            wanted = "a whole number, 0 or more"
-        else:
+        elif default.isdigit():
+            if not NUMBER.fullmatch(text):
+                wanted = "a whole number, 0 or more, of at most nine digits"
+        elif (section, key) in CHOICES and text not in CHOICES[section, key]:
+            wanted = f"one of {', '.join(CHOICES[section, key])}"
+        if wanted is None:
             return
         raise ConfigurationError(
             f"The configuration {name} is wrong: {key} in [{section}] must be {wanted}."

@@ -121,12 +121,15 @@ class Cluster:
             return State.DOWN
         try:
             connect(complete_dsn(self.dsn("postgres"))).close()
-        except psycopg2.OperationalError as error:
+        except psycopg2.Error as error:
             text = str(error)
             if any(words in text for words in NOT_READY):
                 return State.BUSY
             # Any other answer of the server is one, such as that it has too many clients.
-            return State.READY if "FATAL:" in text else State.DOWN
+            if "FATAL:" in text:
+                return State.READY
+            # It hung up: it is ending, or starting all its processes anew after a crash.
+            return State.DOWN if self._postmaster() is None else State.BUSY
         return State.READY
 
     def ensure_running(self) -> bool:

@@ -10,7 +10,7 @@ import transaction
 from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 from storm.database import ConnectionWrapper, register_scheme
 from storm.databases.postgres import Postgres
-from storm.exceptions import DisconnectionError, OperationalError
+from storm.exceptions import DisconnectionError, Error
 from storm.store import Store
 from storm.uri import URI
 from storm.zope.interfaces import IZStorm
@@ -53,7 +53,7 @@ class LibpqDatabase(Postgres):
         """
         try:
             return super().raw_connect()
-        except OperationalError as error:
+        except Error as error:
             raise DisconnectionError(str(error).strip()) from error
 
     def _raw_connect(self) -> Any:

@@ -19,7 +19,7 @@ WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 CHUNK = 65536
 
-# Up to this many bytes, the body of a request without a Content-Length is kept in memory.
+# Up to this many bytes, a body is kept in memory, and else in a temporary file.
 IN_MEMORY = 1024 * 1024
 
 # How much of a body that is too large is read and thrown away, in bytes and in seconds.
@@ -33,14 +33,16 @@ class BodyLimit:
     """A WSGI application, shielded from large bodies.
 
     A request whose body is too large never reaches the application.  It is answered
-    with the fault `BODY_TOO_LARGE`, and with the status 413 if it is not XML-RPC's.  A
-    body of undeclared length is read first, and its length is declared.
+    with the fault `BODY_TOO_LARGE`, and with the status 413 if it is not XML-RPC's.
+    Every other body is received as a whole before the application is called.  It can be
+    read again by attempts that come later, and its length is declared.
     """
 
     def __init__(self, application: WSGIApplication, max_body: int) -> None:
         """Shield an application.
 
-        :param application: A WSGI application.
+        :param application: A WSGI application, which has read what it needs of the
+            request when it returns its answer.
         :param max_body: The most that a body may weigh, in bytes.
         """
         self._application = application
@@ -48,26 +50,23 @@ class BodyLimit:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        length = _declared_length(environ)
-        if length is None and environ.get("wsgi.input_terminated"):
-            return self._answer_undeclared(environ, start_response)
-        if length is not None and length > self._max_body:
+        declared = _declared_length(environ)
+        if declared is None and not environ.get("wsgi.input_terminated"):
+            return self._application(environ, start_response)
+        if declared is not None and declared > self._max_body:
             return _refuse(environ, start_response, self._max_body)
-        return self._application(environ, start_response)
-
-    def _answer_undeclared(
-        self, environ: Environ, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        """Answer a request whose body has no declared length."""
-        # The application has read what it needs when it returns its answer.
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as body:
-            length = _copy(environ["wsgi.input"], body, self._max_body)
-            if length is None:
+            # One byte more than the limit tells that it is exceeded.
+            wanted = self._max_body + 1 if declared is None else declared
+            length = _copy(environ["wsgi.input"], body, wanted)
+            if length > self._max_body:
                 return _refuse(environ, start_response, self._max_body)
             body.seek(0)
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             environ["CONTENT_LENGTH"] = str(length)
             environ["wsgi.input"] = body
+            # WebOb would make another copy, and leave it to the garbage collector.
+            environ["webob.is_body_seekable"] = True
             return self._application(environ, start_response)
 
 
@@ -77,13 +76,11 @@ def _declared_length(environ: Environ) -> int | None:
     return int(declared) if declared.isdecimal() else None
 
 
-def _copy(source: IO[bytes], target: IO[bytes], limit: int) -> int | None:
-    """Copy a body, and return its length, or None once it has more bytes than the limit."""
+def _copy(source: IO[bytes], target: IO[bytes], wanted: int) -> int:
+    """Copy so many bytes, or as many as there are, and return their number."""
     length = 0
-    while chunk := source.read(CHUNK):
+    while length < wanted and (chunk := source.read(min(CHUNK, wanted - length))):
         length += len(chunk)
-        if length > limit:
-            return None
         target.write(chunk)
     return length
 
