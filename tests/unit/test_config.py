@@ -5,7 +5,6 @@ import re
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from unittest.mock import patch
 
 from lp.services.config import Configuration, ConfigurationError
 from lp.testing import TestCase
@@ -21,10 +20,9 @@ class ConfigurationTestCase(TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.home = Path(folder.name)
-        environment = patch.dict(os.environ, {"CODEIMPORT_HOME": str(self.home)})
-        self.addCleanup(environment.stop)
-        environment.start()
-        os.environ.pop("CODEIMPORT_CONFIG", None)
+        self.addCleanup(os.environ.update, dict(os.environ))
+        self.addCleanup(os.environ.pop, "CODEIMPORT_CONFIG", None)
+        os.environ["CODEIMPORT_HOME"] = str(self.home)
         self.config = Configuration()
 
     def write(self, text, name="some.conf"):
@@ -119,6 +117,20 @@ class TestLoad(ConfigurationTestCase):
         self.config.load(None)
         self.assertEqual(Path.cwd() / "var", self.config.home)
 
+    def test_load_based_file(self):
+        # A file may be based on another one beside it.
+        self.write("[codeimport]\nconsecutive_failure_limit: 7\n", "base.conf")
+        self.config.load(
+            self.write("[meta]\nextends: base.conf\n[codeimport]\ndefault_interval_git: 60\n")
+        )
+        self.assertEqual(7, self.config.codeimport.consecutive_failure_limit)
+        self.assertEqual(60, self.config.codeimport.default_interval_git)
+
+    def test_load_utf_8(self):
+        # Folders have names in all languages.
+        self.config.load(self.write("# Größe\n[codehosting]\ntarget_root: /größe\n"))
+        self.assertEqual("/größe", self.config.codehosting.target_root)
+
     def test_load_missing_file(self):
         # A file that was named must be there.
         missing = self.home / "missing.conf"
@@ -177,11 +189,13 @@ class TestRefusals(ConfigurationTestCase):
         except ConfigurationError as error:
             self.assertNotIn("secret", str(error))
 
-    def test_repeated_key(self):
-        # Of two values, neither is taken.
-        self.assert_refused(
-            "[codeimport]\nallow_local_sources: no\nallow_local_sources: yes\n", "malformed"
-        )
+    def test_malformed_section(self):
+        # A section that is too deep is malformed, too.
+        self.assert_refused("[vhost.mainsite.deeper]\nhostname: x\n", "malformed")
+
+    def test_missing_base(self):
+        # A file may be based on another, which must be there.
+        self.assert_refused("[meta]\nextends: missing.conf\n", "malformed")
 
 
 class TestValues(ConfigurationTestCase):
@@ -249,9 +263,9 @@ class TestOverlays(ConfigurationTestCase):
 
     def test_push_refused_changes_nothing(self):
         # A bad overlay is not laid at all.
-        for bad in ("[codeimport]\nx: 1\n", "[codeimport]\nallow_local_sources: x\n", "[x"):
-            with self.assertRaises(ConfigurationError):
-                self.config.push("bad", "[codeimport]\nconsecutive_failure_limit: 9\n" + bad[13:])
-            with self.assertRaises(ConfigurationError):
-                self.config.push("bad", bad)
+        good = "[codeimport]\nconsecutive_failure_limit: 9\n"
+        for bad in ("x: 1", "allow_local_sources: x", "[x"):
+            for name in ("bad", "/a/folder/bad.conf"):
+                with self.subTest(bad), self.assertRaises(ConfigurationError):
+                    self.config.push(name, f"{good}{bad}\n")
         self.assertEqual(5, self.config.codeimport.consecutive_failure_limit)

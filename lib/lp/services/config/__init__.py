@@ -104,13 +104,14 @@ class Configuration:
     def push(self, name: str, text: str) -> None:
         """Lay an overlay over the configuration.
 
-        :param name: The overlay's name; `pop` takes it away by it.
+        :param name: The overlay's name, without slashes if `pop` is to take it away by it.
         :param text: Sections and keys, in the form of a configuration file.
         :raise ConfigurationError: as `load` does; nothing is changed then.
         """
+        overlays = len(self._config.overlays)
         try:
             self._config.push(name, text)
-        except (configparser.Error, LazrConfigError, UnicodeError) as error:
+        except (configparser.Error, LazrConfigError, OSError, ValueError) as error:
             # The parser's message quotes the line, which may hold a password.
             lines = [line for line, _ in getattr(error, "errors", [])]
             line = getattr(error, "lineno", None) or (lines[0] if lines else None)
@@ -122,7 +123,8 @@ class Configuration:
         try:
             self._validate(name)
         except ConfigurationError:
-            self._config.pop(name)
+            # The lowest of the new ones; those above it go with it.
+            self._config.pop(self._config.overlays[-overlays - 1].name)
             raise
 
     def pop(self, name: str) -> None:
@@ -154,8 +156,13 @@ class Configuration:
         try:
             self._config.validate()
         except ConfigErrors as errors:
-            complaints = "; ".join(str(error) for error in errors.errors)
-            raise ConfigurationError(f"The configuration {name} is wrong: {complaints}") from None
+            # That not everything is ASCII is no error here.
+            found = [str(error) for error in errors.errors if not isinstance(error, UnicodeError)]
+            if found:
+                complaints = "; ".join(found)
+                raise ConfigurationError(
+                    f"The configuration {name} is wrong: {complaints}"
+                ) from None
         for section in self.schema:
             for key in section:
                 self._validate_type(name, section.name, key)
