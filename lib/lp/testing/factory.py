@@ -22,7 +22,7 @@ from lp.registry.interfaces.person import IPersonSet
 from lp.services.database.stores import main_store
 
 TIMESTAMP_COLUMNS = """
-    SELECT table_name, string_agg(format('%I = %I - $1', column_name, column_name), ', ')
+    SELECT table_name, string_agg(format('%I = %I - $1::interval', column_name, column_name), ', ')
       FROM information_schema.columns
      WHERE table_schema = 'public' AND data_type = 'timestamp with time zone'
      GROUP BY table_name

@@ -54,8 +54,9 @@ class ICodeImportMachine(Interface):
         The row stays locked until the end of the transaction, so that the answer holds
         until then.  A quiescing machine without jobs goes OFFLINE.
 
-        :param worker_limit: How many jobs it can run at once.
+        :param worker_limit: How many jobs it can run at once, 0 to 10,000.
         :return: True if it is ONLINE and runs fewer than that.
+        :raise InvalidWorkerLimit: if the limit is no number, or out of range.
         """
 
     def setOnline(user: Any = None, message: str | None = None) -> None:
@@ -72,6 +73,7 @@ class ICodeImportMachine(Interface):
         :param reason: A `CodeImportMachineOfflineReason`.
         :param user: The `IPerson` who does it; None for the system.
         :param message: Why; None for no reason given.
+        :raise InvalidArgument: if the reason is something else.
         :raise MachineStateRefused: if it is OFFLINE already.
         """
 

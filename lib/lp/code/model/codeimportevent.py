@@ -13,7 +13,6 @@ from zope.interface import implementer
 from lp.code.enums import (
     CodeImportEventDataType,
     CodeImportEventType,
-    CodeImportMachineOfflineReason,
     RevisionControlSystems,
 )
 from lp.code.errors import InvalidArgument, WrongModifyToken
@@ -22,6 +21,7 @@ from lp.code.interfaces.codeimportevent import (
     ICodeImportEventSet,
     ICodeImportModifyToken,
 )
+from lp.code.policy.arguments import check_offline_reason
 from lp.services.database.columns import DBEnum, UTCDateTime
 from lp.services.database.constants import UTC_NOW
 from lp.services.database.interfaces import IStore
@@ -160,13 +160,11 @@ class CodeImportEventSet:
         self, machine: Any, reason: Any, user: Any = None, message: str | None = None
     ) -> CodeImportEvent:
         """See `ICodeImportEventSet`."""
-        if getattr(reason, "enum", None) is not CodeImportMachineOfflineReason:
-            raise InvalidArgument(f"{reason!r} is no reason for a machine to be offline.")
         return self._new(
             CodeImportEventType.OFFLINE,
             machine=machine,
             person=user,
-            data={Data.OFFLINE_REASON: reason.name} | message_data(message),
+            data={Data.OFFLINE_REASON: check_offline_reason(reason).name} | message_data(message),
         )
 
     def newQuiesce(self, machine: Any, user: Any, message: str | None = None) -> CodeImportEvent:

@@ -15,7 +15,7 @@ from lp.code.enums import (
 from lp.code.errors import MachineExists, MachineStateRefused
 from lp.code.interfaces.codeimportevent import ICodeImportEventSet
 from lp.code.interfaces.codeimportmachine import ICodeImportMachine, ICodeImportMachineSet
-from lp.code.policy.arguments import check_hostname
+from lp.code.policy.arguments import check_hostname, check_offline_reason, check_worker_limit
 from lp.services.database.columns import DBEnum, UTCDateTime
 from lp.services.database.constants import DEFAULT
 from lp.services.database.interfaces import IStore
@@ -64,7 +64,8 @@ class CodeImportMachine(Storm):
     def shouldLookForJob(self, worker_limit: int) -> bool:
         """See `ICodeImportMachine`."""
         store = IStore(self)
-        store.execute(RECORD_POLL, (worker_limit, self.id, OFFLINE.value), noresult=True)
+        values = (check_worker_limit(worker_limit), self.id, OFFLINE.value)
+        store.execute(RECORD_POLL, values, noresult=True)
         store.invalidate(self)
         if self.state == QUIESCING and self.running == 0:
             self.setOffline(CodeImportMachineOfflineReason.QUIESCED)
@@ -77,6 +78,7 @@ class CodeImportMachine(Storm):
 
     def setOffline(self, reason: Any, user: Any = None, message: str | None = None) -> None:
         """See `ICodeImportMachine`."""
+        check_offline_reason(reason)
         self._change_state(OFFLINE, (ONLINE, QUIESCING))
         getUtility(ICodeImportEventSet).newOffline(self, reason, user, message)
 

@@ -5,12 +5,15 @@ __all__ = [
     "MAX_WORKER_LIMIT",
     "check_hostname",
     "check_job_id",
+    "check_offline_reason",
     "check_text",
     "check_worker_limit",
 ]
 
 import re
+from typing import Any
 
+from lp.code.enums import CodeImportMachineOfflineReason
 from lp.code.errors import (
     InvalidArgument,
     InvalidHostname,
@@ -75,6 +78,17 @@ def check_job_id(job_id: object) -> int:
     if not 0 < job_id <= MAX_ID:
         raise NoSuchCodeImportJob(job_id)
     return job_id
+
+
+def check_offline_reason(reason: Any) -> Any:
+    """Return the reason for a machine to go offline.
+
+    :param reason: A `CodeImportMachineOfflineReason`.
+    :raise InvalidArgument: if it is something else.
+    """
+    if getattr(reason, "enum", None) is not CodeImportMachineOfflineReason:
+        raise InvalidArgument(f"{reason!r} is no reason for a machine to be offline.")
+    return reason
 
 
 def check_text(value: object, what: str) -> str:
