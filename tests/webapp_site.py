@@ -75,6 +75,15 @@ class Site:
     """See `ISite`."""
 
 
+class Root(dict[str, ISite]):
+    """The root object, a segment of which is broken."""
+
+    def __getitem__(self, name: str) -> ISite:
+        if name == "broken":
+            raise ZeroDivisionError
+        return super().__getitem__(name)
+
+
 @implementer(ICalculator, INotPublished)
 class Calculator:
     """See `ICalculator`."""
@@ -123,7 +132,7 @@ def make_site(view: type = Calculator, max_body: int = MAX_BODY) -> BodyLimit:
     """Return a WSGI application that publishes a view as ``/calculator``."""
     registry = getGlobalSiteManager()
     registry.registerAdapter(view, (ISite, IRequest), IXMLRPCView)
-    root = {"calculator": Site()}
+    root = Root(calculator=Site())
     return BodyLimit(make_application(lambda request: root), max_body)
 
 
