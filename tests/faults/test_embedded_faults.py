@@ -74,12 +74,16 @@ class TestKilledOwner(HomeTestCase):
             self.assertEqual([], list(folder.glob("data.new-*")))
 
     def test_killed_before_database_was_made(self):
-        # The data folder is whole, but our database is not in it yet.
-        with self.make_server() as server:
-            maintenance = psycopg2.extensions.make_dsn(server.dsn, dbname="postgres")
-            self.query(maintenance, "DROP DATABASE codeimport")
-        with self.make_server() as server:
-            self.assertEqual(1, self.query(server.dsn, "SELECT 1"))
+        # The server runs, or is to be started, but our database is not in it yet.
+        for still_running in (True, False):
+            with contextlib.ExitStack() as stack:
+                server = stack.enter_context(self.make_server())
+                maintenance = psycopg2.extensions.make_dsn(server.dsn, dbname="postgres")
+                self.query(maintenance, "DROP DATABASE codeimport")
+                if not still_running:
+                    stack.close()
+                with self.make_server() as another:
+                    self.assertEqual(1, self.query(another.dsn, "SELECT 1"))
 
     def test_others_go_on_while_one_is_killed(self):
         # Of several users the first one, who started the server, is killed.

@@ -224,12 +224,12 @@ class TestHomes(HomeTestCase):
         home = self.folder / ("x" * 120)
         server = self.make_server(home)
         folder = Places(home).socket_folder
-        self.addCleanup(folder.rmdir)
         with server:
             self.assertEqual(1, self.query(server.dsn, "SELECT 1"))
             self.assertEqual(0o40700, folder.stat().st_mode)
             said = run_child("print(EmbeddedServer(Path(sys.argv[1])).dsn)", home)
         self.assertEqual(server.dsn, said.strip())
+        self.assertFalse(folder.exists())
 
     def test_home_with_long_path_refuses_folder_of_somebody_else(self):
         # Whoever made the folder first could read what goes through the socket.

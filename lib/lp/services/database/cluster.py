@@ -16,7 +16,7 @@ import psycopg2
 from psycopg2.extensions import make_dsn
 
 from lp.services.database import elsewhere
-from lp.services.database.dsn import complete_dsn, connect
+from lp.services.database.dsn import complete_dsn, connect, open_connection
 from lp.services.database.errors import (
     DatabaseUnavailable,
     HomeUnusable,
@@ -143,16 +143,16 @@ class Cluster:
         state = self.state()
         if state is State.BUSY:
             state = self._wait(None)
-        if state is State.READY:
-            return False
-        programs = self._choose_programs()
-        if not self.places.is_elsewhere:
-            self.places.prepare_socket_folder()
-        if not self.places.data.exists():
-            self._initialize(programs)
-        self._start(programs)
+        if state is not State.READY:
+            programs = self._choose_programs()
+            if not self.places.is_elsewhere:
+                self.places.prepare_socket_folder()
+            if not self.places.data.exists():
+                self._initialize(programs)
+            self._start(programs)
+        # Also in a server that runs: who started it may have been killed before this.
         self._make_database()
-        return True
+        return state is not State.READY
 
     def stop(self) -> None:
         """Stop the server if it answers; other clients are disconnected."""
@@ -169,6 +169,7 @@ class Cluster:
                     break
                 time.sleep(PAUSE)
             else:
+                self.places.remove_short_socket_folder()
                 return
 
     def _choose_programs(self) -> Programs:
@@ -262,8 +263,8 @@ class Cluster:
             pause = min(pause * 1.5, 0.5)
 
     def _make_database(self) -> None:
-        """Make our database, unless an earlier start did."""
-        connection = connect(complete_dsn(self.dsn("postgres")))
+        """Make our database, unless it is there."""
+        connection = open_connection(self.dsn("postgres"))
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))

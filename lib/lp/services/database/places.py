@@ -2,6 +2,7 @@
 
 __all__ = ["SOCKET_NAME", "Places", "is_fit_for_socket"]
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -84,6 +85,12 @@ class Places:
                 f"The folder {folder} for PostgreSQL's socket cannot be made: {error.strerror};"
                 " name a home with a short path in CODEIMPORT_HOME."
             ) from error
+
+    def remove_short_socket_folder(self) -> None:
+        """Remove the folder of the socket, empty by now, if it is not in the home."""
+        if self.socket_folder.parent in SHORT_FOLDERS:
+            with contextlib.suppress(OSError):
+                self.socket_folder.rmdir()
 
     def _short_socket_folder(self) -> Path:
         """Return a folder outside the home, the same for every process and every user's own.
