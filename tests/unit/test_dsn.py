@@ -57,9 +57,9 @@ class TestExplain(unittest.TestCase):
     """libpq's messages as parts of a sentence."""
 
     def test_message_becomes_one_line(self):
-        # libpq's lines are joined, and there is one full stop.
-        error = OperationalError("connection failed: refused\n\tIs it running?\n")
-        self.assertEqual("connection failed: refused Is it running.", explain(error, "dbname=d"))
+        # Each address that was tried is named, questions are left out, and one full stop ends it.
+        error = OperationalError("to a failed: refused\n\tIs it running?\nto b failed: timeout\n")
+        self.assertEqual("to a failed: refused; to b failed: timeout.", explain(error, "dbname=d"))
 
     def test_message_without_words_names_error(self):
         # There is always something to read.

@@ -2,7 +2,6 @@
 
 __all__ = ["OLDEST_SERVER", "complete_dsn", "connect", "open_connection"]
 
-import re
 from typing import Any
 
 import psycopg2
@@ -89,7 +88,9 @@ def open_connection(dsn: str) -> Any:
 
 def explain(error: Exception, dsn: str) -> str:
     """Return libpq's message as one line that ends in a full stop and holds no password."""
-    text = re.sub(r"\s+", " ", str(error)).strip()
+    # One line for each address that was tried; libpq's questions to the reader are indented.
+    lines = [line.strip() for line in str(error).splitlines() if line[:1].strip()]
+    text = "; ".join(lines)
     if password := parse(dsn).get("password"):
         text = text.replace(password, "***")
     return f"{text or type(error).__name__}".rstrip(".?!") + "."
