@@ -51,7 +51,10 @@ class TestWorkerPage(unittest.TestCase):
     def run_worker(self, scheduler, folder):
         # The worker, as a machine runs it.
         return subprocess.run(
-            [sys.executable, WORKER, scheduler, folder], check=False, capture_output=True, text=True
+            [sys.executable, WORKER, scheduler, folder],
+            check=False,
+            capture_output=True,
+            text=True,
         )
 
     def make_repository(self):
