@@ -178,7 +178,7 @@ class CodeImportJobWorkflow:
         job_id = import_job.id
         code_import, result = self._end_job(import_job, status, logfile_alias)
         failures = code_import.consecutive_failure_count
-        if failures >= config.codeimport.consecutive_failure_limit:
+        if failures and failures >= config.codeimport.consecutive_failure_limit:
             self._set_aside(code_import)
         if code_import.review_status == CodeImportReviewStatus.REVIEWED:
             interval = code_import.effective_update_interval

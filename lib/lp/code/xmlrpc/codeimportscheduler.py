@@ -79,18 +79,20 @@ class CodeImportSchedulerAPI:
     ) -> None:
         """See `ICodeImportScheduler`."""
         job_id = check_job_id(job_id)
+        log = None
         try:
             job = self._get_job(job_id)
             status = self._get_status(status_name)
+            log = self._store_log(job, log_file)
             getUtility(ICodeImportJobWorkflow).finishJob(
-                job,
-                status,
-                self._store_log(job, log_file),
-                check_text(source_state, "source state"),
+                job, status, log, check_text(source_state, "source state")
             )
         except NoSuchCodeImportJob:
             if not self._was_answered(job_id, status_name):
                 raise
+            if log is not None:
+                # The same call has ended the job since we found it, with the same log.
+                getUtility(ILogStore).delete([log.id])
 
     def _get_job(self, job_id: int) -> ICodeImportJob:
         """Return a job, or raise that there is none."""
