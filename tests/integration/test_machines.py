@@ -85,7 +85,8 @@ class TestMachineSet(DomainTestCase):
         # Hostnames are exact.
         machine = self.machines.new("box")
         self.assertIs(machine, self.machines.getByHostname("box"))
-        self.assertIsNone(self.machines.getByHostname("Box"))
+        for other in ("Box", "", "box\0", "\udcff"):
+            self.assertIsNone(self.machines.getByHostname(other))
 
 
 class TestMachineStates(DomainTestCase):

@@ -44,6 +44,7 @@ class TestPersonSet(DomainTestCase):
         self.assertEqual("ä" * 100, self.people.ensure("ä" * 100).name)
 
     def test_getByName_unknown(self):
-        # Looking makes nobody.
-        self.assertIsNone(self.people.getByName("ann"))
+        # Looking makes nobody, and any text can be looked for.
+        for name in ("ann", "", "ann\0", "\udcff"):
+            self.assertIsNone(self.people.getByName(name))
         self.assertEqual(0, self.count("person"))

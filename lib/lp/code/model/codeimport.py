@@ -171,9 +171,9 @@ class CodeImport(Storm):
         events = getUtility(ICodeImportEventSet)
         token = events.beginModify(self)
         values = dict(data)
-        self._change_source(values)
         if "update_interval" in values:
             check_update_interval(values["update_interval"])
+        self._change_source(values)
         for name, value in values.items():
             setattr(self, name, value)
         IStore(self).flush()
@@ -217,15 +217,19 @@ class CodeImport(Storm):
         if wanted == present:
             return
         source = check_new_source(self.rcs_type, **wanted, allow_local=False)
+        if source == Source(**present):
+            return
+        store = IStore(self)
+        # A statement of the store's writes what has been set: first this, then the values.
+        store.execute("SAVEPOINT change_source", noresult=True)
         self.url, self.cvs_root, self.cvs_module = source.url, source.cvs_root, source.cvs_module
         self.source_state = ""
-        store = IStore(self)
-        store.execute("SAVEPOINT change_source", noresult=True)
         try:
             store.flush()
         except UniqueViolation:
             store.execute("ROLLBACK TO SAVEPOINT change_source", noresult=True)
             raise self._source_taken(source) from None
+        store.execute("RELEASE SAVEPOINT change_source", noresult=True)
         self.target.source = describe_source(source)
 
     def _source_taken(self, source: Source) -> SourceTaken:

@@ -148,8 +148,8 @@ class CodeImportJobSet:
 
     def getJobForMachine(self, hostname: str, worker_limit: int) -> CodeImportJob | None:
         """See `ICodeImportJobSet`."""
-        machine = self._get_machine(check_hostname(hostname))
-        worker_limit = check_worker_limit(worker_limit)
+        hostname, worker_limit = check_hostname(hostname), check_worker_limit(worker_limit)
+        machine = self._get_machine(hostname)
         self._reclaim(machine)
         if not machine.shouldLookForJob(worker_limit):
             return None

@@ -59,6 +59,9 @@ class CodeImportJobMacaroonIssuer:
         """Say why a macaroon is refused, or None."""
         if macaroon.location != config.vhost.mainsite.hostname:
             return f"The macaroon was issued elsewhere: at {macaroon.location!r}."
+        if macaroon.identifier_bytes != self.identifier.encode():
+            # All purposes share one key.
+            return "The macaroon was issued for another purpose."
         if IGitRepository.providedBy(context):
             context = context.code_import and context.code_import.import_job
             if context is None:
@@ -76,9 +79,11 @@ class CodeImportJobMacaroonIssuer:
         """Say what is wrong with a macaroon's caveats or its signature, or None."""
         names = []
         for caveat in macaroon.caveats:
-            name, separator, value = caveat.caveat_id.partition(" ")
+            # Strangers may have put any bytes here.
+            text = caveat.caveat_id_bytes.decode("utf-8", "replace")
+            name, separator, value = text.partition(" ")
             if not separator:
-                return f"The caveat {caveat.caveat_id!r} cannot be parsed."
+                return f"The caveat {text!r} cannot be parsed."
             if name != CAVEAT_NAME:
                 return f"The caveat {name!r} is unknown."
             if job is not None and value != str(job.id):

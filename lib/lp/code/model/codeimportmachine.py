@@ -19,6 +19,7 @@ from lp.code.policy.arguments import check_hostname, check_offline_reason, check
 from lp.services.database.columns import DBEnum, UTCDateTime
 from lp.services.database.constants import DEFAULT
 from lp.services.database.interfaces import IStore
+from lp.services.text import is_storable
 
 OFFLINE = CodeImportMachineState.OFFLINE
 ONLINE = CodeImportMachineState.ONLINE
@@ -109,6 +110,8 @@ class CodeImportMachineSet:
 
     def getByHostname(self, hostname: str) -> CodeImportMachine | None:
         """See `ICodeImportMachineSet`."""
+        if not is_storable(hostname):
+            return None
         found = IStore(CodeImportMachine).find(CodeImportMachine, hostname=hostname)
         machine: CodeImportMachine | None = found.one()
         return machine

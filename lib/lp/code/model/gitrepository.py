@@ -16,6 +16,7 @@ from lp.code.policy.targetname import check_target_name
 from lp.services.database.columns import UTCDateTime
 from lp.services.database.constants import DEFAULT
 from lp.services.database.interfaces import IStore
+from lp.services.text import is_storable
 
 INSERT_REPOSITORY = """
     INSERT INTO gitrepository (unique_name, registrant, source) VALUES (?, ?, ?)
@@ -61,6 +62,8 @@ class GitRepositorySet:
 
     def getByUniqueName(self, unique_name: str) -> GitRepository | None:
         """See `IGitRepositorySet`."""
+        if not is_storable(unique_name):
+            return None
         found = IStore(GitRepository).find(
             GitRepository, Lower(GitRepository.unique_name) == unique_name.lower()
         )

@@ -13,6 +13,7 @@ from lp.registry.interfaces.person import IPerson, IPersonSet
 from lp.services.database.columns import UTCDateTime
 from lp.services.database.constants import DEFAULT
 from lp.services.database.interfaces import IStore
+from lp.services.text import is_storable
 
 NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
 
@@ -35,6 +36,8 @@ class PersonSet:
 
     def getByName(self, name: str) -> Person | None:
         """See `IPersonSet`."""
+        if not is_storable(name):
+            return None
         person: Person | None = IStore(Person).find(Person, name=name).one()
         return person
 
