@@ -2,7 +2,7 @@
 
 Run as a program it serves itself, without a database, on a free port::
 
-    python tests/webapp_site.py WORKERS [LOG_FILE]
+    python tests/webapp_site.py WORKERS [LOG_FILE [broken]]
 """
 
 __all__ = ["ICalculator", "ISite", "make_site"]
@@ -13,7 +13,7 @@ import time
 import xmlrpc.client
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pyramid.interfaces import IRequest
 from zope.component import getGlobalSiteManager
@@ -142,18 +142,25 @@ def load_site(log_file: Path | None) -> BodyLimit:
     return make_site()
 
 
-def main(workers: int, log_file: Path | None = None) -> int:
-    """Serve until a signal comes, and return the exit code."""
+def load_nothing(log_file: Path | None) -> NoReturn:
+    """Fail, in a worker process."""
     configure_logging(log_file)
+    raise RuntimeError("This site is broken.")
+
+
+def main(workers: str, log_file: str | None = None, broken: str | None = None) -> int:
+    """Serve until a signal comes, and return the exit code."""
+    log_path = Path(log_file) if log_file else None
+    configure_logging(log_path)
     listener = serving.listen("127.0.0.1", 0)
     url = serving.url_of(listener, "/calculator")
     return serving.serve(
         listener,
-        partial(load_site, log_file),
-        workers=workers,
+        partial(load_nothing if broken else load_site, log_path),
+        workers=int(workers),
         on_ready=lambda: print(f"Serving on {url}", flush=True),
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), *map(Path, sys.argv[2:])))
+    sys.exit(main(*sys.argv[1:]))
