@@ -1,6 +1,5 @@
 """The tokens of jobs, and the key that signs them."""
 
-import os
 import stat
 import tempfile
 from pathlib import Path
@@ -189,7 +188,7 @@ class TestKey(TestCase):
         key = macaroon_key()
         self.assertGreaterEqual(len(key), 64)
         self.assertEqual(0o600, stat.S_IMODE(self.path.stat().st_mode))
-        self.assertEqual(["macaroon.key"], os.listdir(config.home))
+        self.assertEqual([self.path], list(config.home.iterdir()))
         self.assertEqual(key, macaroon_key())
 
     def test_macaroon_key_differs(self):

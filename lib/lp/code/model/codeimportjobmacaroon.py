@@ -57,11 +57,9 @@ class CodeImportJobMacaroonIssuer:
 
     def _find_problem(self, macaroon: Any, context: Any, require_context: bool) -> str | None:
         """Say why a macaroon is refused, or None."""
-        if macaroon.location != config.vhost.mainsite.hostname:
-            return f"The macaroon was issued elsewhere: at {macaroon.location!r}."
-        if macaroon.identifier_bytes != self.identifier.encode():
-            # All purposes share one key.
-            return "The macaroon was issued for another purpose."
+        problem = self._find_problem_of_origin(macaroon)
+        if problem is not None:
+            return problem
         if IGitRepository.providedBy(context):
             context = context.code_import and context.code_import.import_job
             if context is None:
@@ -74,6 +72,15 @@ class CodeImportJobMacaroonIssuer:
         elif context.state != CodeImportJobState.RUNNING:
             return f"Job {context.id} is not running."
         return self._find_problem_of_caveats(macaroon, context)
+
+    def _find_problem_of_origin(self, macaroon: Any) -> str | None:
+        """Say what is wrong with where and what for a macaroon was issued, or None."""
+        if macaroon.location != config.vhost.mainsite.hostname:
+            return f"The macaroon was issued elsewhere: at {macaroon.location!r}."
+        # All purposes share one key.
+        if macaroon.identifier_bytes != self.identifier.encode():
+            return "The macaroon was issued for another purpose."
+        return None
 
     def _find_problem_of_caveats(self, macaroon: Any, job: Any) -> str | None:
         """Say what is wrong with a macaroon's caveats or its signature, or None."""
