@@ -14,9 +14,15 @@ from lp.code.interfaces.codeimport import ICodeImportSet
 from lp.code.interfaces.codeimportjob import ICodeImportJobSet, ICodeImportJobWorkflow
 from lp.registry.interfaces.person import IPersonSet
 from lp.testing import TestCaseWithFactory
-from tests.concurrency.together import count_deadlocks, do_together, find_contradictions
+from tests.concurrency.together import (
+    count_deadlocks,
+    do_together,
+    find_contradictions,
+    let_hurry,
+    let_nap,
+)
 
-ROUNDS = 3
+ROUNDS = 2
 SECONDS_OF_CHANCE = 10
 
 # An hour of silence is too long for a running job, which can be reclaimed then.
@@ -86,6 +92,11 @@ NAMES = [name for name in vars(Transitions) if not name.startswith(("_", "get_")
 
 class TestTransitions(TestCaseWithFactory):
     """Two or three callers change one job at the same moment."""
+
+    def setUp(self):
+        super().setUp()
+        let_nap()
+        self.addCleanup(let_hurry)
 
     def make_pending(self):
         # A job that is due, which nobody has asked for.

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import transaction
+
 from lp.services.database.stores import close_stores, main_store
 from lp.services.database.transactions import run
 
@@ -43,6 +45,33 @@ CONTRADICTIONS = {
                  WHERE j.code_import = i.id AND j.state = 30)
     """,
 }
+
+# With these, whoever has changed a row sits on it for a moment: those who take locks in
+# another order meet then, which would otherwise be rare.
+NAPS = """
+    CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_sleep(0.003); RETURN NULL; END';
+    CREATE TRIGGER nap AFTER INSERT OR UPDATE OR DELETE ON codeimportjob
+        FOR EACH STATEMENT EXECUTE FUNCTION nap();
+    CREATE TRIGGER nap AFTER UPDATE ON codeimportmachine
+        FOR EACH STATEMENT EXECUTE FUNCTION nap();
+    CREATE TRIGGER nap AFTER INSERT OR UPDATE OR DELETE ON codeimport
+        FOR EACH STATEMENT EXECUTE FUNCTION nap();
+"""
+NO_NAPS = "DROP FUNCTION IF EXISTS nap() CASCADE"
+
+
+def let_nap() -> None:
+    """Make every change of a row last a moment longer, until `let_hurry`."""
+    main_store().execute(NAPS, noresult=True)
+    transaction.commit()
+
+
+def let_hurry() -> None:
+    """Undo `let_nap`."""
+    transaction.abort()
+    main_store().execute(NO_NAPS, noresult=True)
+    transaction.commit()
 
 
 def find_contradictions() -> list[str]:
