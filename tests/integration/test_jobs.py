@@ -68,8 +68,9 @@ class TestWorkerArguments(DomainTestCase):
 
     def test_makeWorkerArguments_git(self):
         # The list is exactly the original's for Git to Git.
+        options = ["--macaroon", "M", "--exclude-host", "main.example"]
         self.assertEqual(
-            "a/b git git https://x.example/r --macaroon M --exclude-host main.example".split(),
+            ["a/b", "git", "git", "https://x.example/r", *options],
             self.arguments_of(url="https://x.example/r"),
         )
 

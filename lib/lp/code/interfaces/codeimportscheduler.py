@@ -29,13 +29,15 @@ class ICodeImportScheduler(IXMLRPCView):
     def getImportDataForJobID(job_id: int) -> dict[str, Any]:
         """Return what a worker needs to run a job.
 
-        :param job_id: A job that was claimed.
+        :param job_id: A running job.
         :return: ``arguments``, an array of strings for the worker's command line, among them
             a secret; ``target_url``, where the target is; ``log_file_name``, a name for the
             log; ``blacklisted_hostnames``, an array of the hosts that nothing is imported
             from; ``source_state``, the source's fingerprint at the last import, empty if
             there is none.
         :raise Fault 360: if there is no such job.
+        :raise Fault 361: if the job does not run.
+        :raise Fault 368: if the id is no whole number.
         """
 
     def updateHeartbeat(job_id: int, log_tail: str) -> int:
@@ -46,6 +48,7 @@ class ICodeImportScheduler(IXMLRPCView):
         :return: 0.
         :raise Fault 360: if there is no such job: its worker should stop.
         :raise Fault 361: if the job does not run.
+        :raise Fault 368: if the id is no whole number, or the tail is no text.
         """
 
     def finishJobID(
@@ -62,4 +65,6 @@ class ICodeImportScheduler(IXMLRPCView):
         :raise Fault 360: if there is no such job.
         :raise Fault 361: if the job does not run.
         :raise Fault 366: if there is no such status.
+        :raise Fault 368: if the id is no whole number, the log is neither base64 nor empty, or
+            another argument is no text.
         """

@@ -83,10 +83,9 @@ class CodeImportSchedulerAPI:
         try:
             job = self._get_job(job_id)
             status = self._get_status(status_name)
+            source_state = check_text(source_state, "source state")
             log = self._store_log(job, log_file)
-            getUtility(ICodeImportJobWorkflow).finishJob(
-                job, status, log, check_text(source_state, "source state")
-            )
+            getUtility(ICodeImportJobWorkflow).finishJob(job, status, log, source_state)
         except NoSuchCodeImportJob:
             if not self._was_answered(job_id, status_name):
                 raise

@@ -20,9 +20,6 @@ from lazr.config.interfaces import ConfigSchemaError as LazrConfigError
 from lp.services.errors import ServiceError
 
 BOOLEAN_WORDS = frozenset(["yes", "no"])
-
-CHOICES = {("codeimportscheduler", "unknown_machines"): ("online", "offline", "refuse")}
-"""The keys that can have some words only."""
 NUMBER = re.compile(r"[0-9]{1,9}")
 
 CHOICES = {("codeimportscheduler", "unknown_machines"): ("online", "offline", "refuse")}
