@@ -185,7 +185,7 @@ class TestGetJobForMachine(DomainTestCase):
         late, low, high, early, asked_late, asked_early = (
             self.factory.makePendingJob() for _ in range(6)
         )
-        overdue = {late: 1, low: 2, high: 2, early: 3, asked_late: 0, asked_early: 1}
+        overdue = {late: 1, high: 2, low: 2, early: 3, asked_late: 0, asked_early: 1}
         for job, hours in overdue.items():
             main_store().execute(
                 "UPDATE codeimportjob SET date_due = date_due - ?::interval WHERE id = ?",

@@ -344,6 +344,14 @@ class TestFinishJob(DomainTestCase):
         self.factory.letTimePass(HOUR)
         self.assert_due_in(5 * HOUR, self.finish(job).import_job)
 
+    def test_finishJob_due_by_last_run(self):
+        # Of several runs, the last one counts.
+        code_import = self.factory.makeResult().code_import
+        self.factory.letTimePass(4 * HOUR)
+        job = self.factory.makeRunningJob(code_import)
+        self.factory.letTimePass(HOUR)
+        self.assert_due_in(5 * HOUR, self.finish(job).import_job)
+
     def test_finishJob_due_after_long_run(self):
         # A run that took longer than the interval is followed by the next at once.
         job = self.factory.makeRunningJob()
