@@ -75,6 +75,7 @@ class TestWorkerPage(unittest.TestCase):
                 *["git", "daemon", "--reuseaddr", "--listen=127.0.0.1", f"--port={port}"],
                 *["--export-all", f"--base-path={self.folder / 'git'}", self.folder / "git"],
             ],
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         self.addCleanup(daemon.wait)
