@@ -239,7 +239,8 @@ class TestDatabase(TestCase):
         return None
 
     def test_killed_database(self):
-        # It is started again, and calls in the meantime just take longer.
+        # It is started again; calls in the meantime take longer, and only where that takes
+        # too long are told to call again.
         def claim(server):
             server.getJobForMachine("juniper", 1)
 
@@ -250,7 +251,7 @@ class TestDatabase(TestCase):
                 os.kill(killed, signal.SIGKILL)
                 self.assertTrue(wait_until(lambda: self.find_postgres() != killed))  # noqa: B023
             self.assertTrue(callers.wait_for_calls(20))
-        self.assertEqual([], callers.errors)
+        self.assertEqual([], [error for error in callers.errors if "-32003" not in error])
         log = self.server.log_path.read_text()
         self.assertIn("the database was down and has been started again", log)
 
