@@ -168,6 +168,19 @@ class TestMainProcess(SiteTestCase):
         self.assertFalse(is_listening(site.url))
         self.assertTrue(wait_until(lambda: not any(map(is_running, family)), 5))
 
+    def test_terminated_while_workers_start(self):
+        # A stop that comes before a worker is ready to be stopped is not forgotten.
+        for _ in range(6):
+            self.log_path.unlink(missing_ok=True)
+            site = SiteProcess(self.folder, 2, str(self.log_path))
+            with subprocess.Popen(
+                site._command, env=site._environment, stdout=subprocess.DEVNULL
+            ) as process:
+                wait_until(self.log_path.exists)
+                self.wait_for_log("worker started", 1)
+                process.terminate()
+                self.assertEqual(0, process.wait(20))
+
     def test_interrupted_at_the_terminal(self):
         # Ctrl-C reaches the whole process group; it is an orderly stop all the same.
         site = SiteProcess(self.folder, 2, str(self.log_path))

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
@@ -153,6 +153,7 @@ def serve(
     listener.listen(BACKLOG)
     listener.setblocking(False)
     server = _Server(listener, workers)
+    _keep_signals_coming()
     waiter = threading.Thread(
         target=_wait_until_ready, args=(listener.dup(), on_ready), daemon=True
     )
@@ -253,6 +254,7 @@ def _load_in_worker(parent: int, loader: Callable[[], Any]) -> Any:
     # Out of reach of the terminal's signals, which are for the main process.
     os.setpgid(0, 0)
     _die_with(parent)
+    _keep_signals_coming()
     reopen_on_hangup()
     try:
         application = loader()
@@ -261,6 +263,25 @@ def _load_in_worker(parent: int, loader: Callable[[], Any]) -> Any:
         sys.exit(1)
     logger.info("worker started", extra={"pid": os.getpid()})
     return application
+
+
+def _keep_signals_coming() -> None:
+    """See to it that no signal waits for ever; call it in the main thread.
+
+    Python runs a handler when its main thread is interrupted.  A signal that comes just
+    before that thread goes to sleep, as ours does for good, does not interrupt it: a
+    stop at such a moment was seen to be lost.  So the thread is woken now and then.
+    """
+    signal.signal(signal.SIGURG, lambda _signum, _frame: None)
+    threading.Thread(target=_wake_main_thread, daemon=True).start()
+
+
+def _wake_main_thread() -> NoReturn:
+    """Interrupt the main thread, for ever, by a signal that means nothing."""
+    sleeper = threading.main_thread().ident or 0
+    while True:
+        time.sleep(0.5)
+        signal.pthread_kill(sleeper, signal.SIGURG)
 
 
 def _die_with(parent: int) -> None:
