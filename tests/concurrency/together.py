@@ -30,6 +30,10 @@ CONTRADICTIONS = {
          WHERE m.running <> (SELECT count(*) FROM codeimportjob j
                               WHERE j.machine = m.id AND j.state = 30)
     """,
+    "a log without its result": """
+        SELECT id FROM logfile
+         WHERE id NOT IN (SELECT log_file FROM codeimportresult WHERE log_file IS NOT NULL)
+    """,
     "a result without its event": """
         SELECT i.id FROM codeimport i
          WHERE (SELECT count(*) FROM codeimportresult r WHERE r.code_import = i.id)

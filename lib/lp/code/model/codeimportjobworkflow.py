@@ -8,7 +8,7 @@ __all__ = ["CodeImportJobWorkflow"]
 
 import logging
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 from zope.component import getUtility
 from zope.interface import implementer
@@ -133,12 +133,13 @@ class CodeImportJobWorkflow:
         """See `ICodeImportJobWorkflow`."""
         store, job_id = IStore(import_job), import_job.id
         if store.execute(REQUEST_JOB, (user.id, job_id, PENDING)).get_one() is None:
-            job = self._reload(store, job_id)
+            job = self._reload(import_job)
+            code_import = job.code_import
             if job.state != CodeImportJobState.PENDING:
                 raise JobNotPending(job_id, job.state.name)
-            raise CodeImportAlreadyRequested(
-                job.code_import.target.unique_name, job.requesting_user
-            )
+            if code_import is None:
+                raise NoSuchCodeImportJob(job_id)
+            raise CodeImportAlreadyRequested(code_import.target.unique_name, job.requesting_user)
         store.invalidate(import_job)
         getUtility(ICodeImportEventSet).newRequest(import_job.code_import, user)
 
@@ -154,8 +155,7 @@ class CodeImportJobWorkflow:
         values = (RUNNING, machine.id, job_id, PENDING)
         waited = store.execute(START_JOB, values).get_one()
         if waited is None:
-            job = self._reload(store, job_id)
-            raise JobNotPending(job_id, job.state.name)
+            raise JobNotPending(job_id, self._reload(import_job).state.name)
         store.execute(ONE_MORE_RUNNING, (machine.id,), noresult=True)
         store.invalidate(import_job)
         store.invalidate(machine)
@@ -168,7 +168,7 @@ class CodeImportJobWorkflow:
         store, job_id = IStore(import_job), import_job.id
         values = (storable_text(logtail), job_id, RUNNING)
         if store.execute(HEARTBEAT, values).get_one() is None:
-            self._refuse_not_running(store, job_id)
+            raise JobNotRunning(job_id, self._reload(import_job).state.name)
         store.invalidate(import_job)
 
     def finishJob(
@@ -219,14 +219,14 @@ class CodeImportJobWorkflow:
         store = IStore(code_import)
         values = (code_import.id, PENDING, user and user.id, code_import.id, interval)
         [job_id] = store.execute(INSERT_JOB, values).get_one()
-        return self._reload(store, job_id)
+        return self._find(job_id)
 
     def _end_job(
         self, import_job: Any, status: Any, log_file: Any, *, only_if_stale: bool = False
     ) -> tuple[Any, ICodeImportResult]:
         """Turn a RUNNING job into a result; return its import, locked, and the result."""
         store = IStore(import_job)
-        job = self._reload(store, import_job.id)
+        job = self._reload(import_job)
         job_id, machine, user = job.id, job.machine, job.requesting_user
         if machine is None:
             raise JobNotRunning(job_id, job.state.name)
@@ -236,7 +236,7 @@ class CodeImportJobWorkflow:
         values = (job_id, RUNNING, machine.id, not only_if_stale, silence)
         ended = store.execute(END_JOB, values).get_one()
         if ended is None:
-            self._reload(store, job_id)
+            self._reload(job)
             raise JobNotStale(job_id)
         lock_import(store, code_import.id)
         self._release(store, machine.id)
@@ -256,20 +256,24 @@ class CodeImportJobWorkflow:
         if code_import.review_status == CodeImportReviewStatus.REVIEWED:
             code_import.updateFromData({"review_status": CodeImportReviewStatus.FAILING}, None)
 
-    def _reload(self, store: IStore, job_id: int) -> Any:
+    def _reload(self, import_job: Any) -> Any:
         """Return a job as it is in the database now.
 
         :raise NoSuchCodeImportJob: if it is gone.
         """
+        # Forgotten first, it is found and read by one statement: it may be gone before another.
+        IStore(import_job).invalidate(import_job)
+        return self._find(import_job.id)
+
+    def _find(self, job_id: int) -> Any:
+        """Return a job.
+
+        :raise NoSuchCodeImportJob: if there is none.
+        """
         job = getUtility(ICodeImportJobSet).getById(job_id)
         if job is None:
             raise NoSuchCodeImportJob(job_id)
-        store.invalidate(job)
         return job
-
-    def _refuse_not_running(self, store: IStore, job_id: int) -> NoReturn:
-        """Raise why a job cannot do what a RUNNING one can."""
-        raise JobNotRunning(job_id, self._reload(store, job_id).state.name)
 
     def _log(
         self, message: str, job_id: int, code_import: Any, machine: Any, **facts: Any

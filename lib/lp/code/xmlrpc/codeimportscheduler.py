@@ -52,7 +52,8 @@ class CodeImportSchedulerAPI:
         if job.machine is None:
             # The arguments hold a token; it is made for the machine that has the job.
             raise JobNotRunning(job.id, job.state.name)
-        target = job.code_import.target
+        code_import = self._get_import(job)
+        target = code_import.target
         return {
             "arguments": job.makeWorkerArguments(),
             "target_url": f"https://{config.vhost.mainsite.hostname}/{target.unique_name}",
@@ -62,7 +63,7 @@ class CodeImportSchedulerAPI:
                 for host in config.codehosting.blacklisted_hostnames.split(",")
                 if host.strip()
             ],
-            "source_state": job.code_import.source_state,
+            "source_state": code_import.source_state,
         }
 
     @return_fault
@@ -100,6 +101,14 @@ class CodeImportSchedulerAPI:
             raise NoSuchCodeImportJob(job_id)
         return job
 
+    def _get_import(self, job: ICodeImportJob) -> Any:
+        """Return a job's import, or raise that there is no such job any more."""
+        code_import = job.code_import
+        if code_import is None:
+            # Both were deleted since the job was found.
+            raise NoSuchCodeImportJob(job.id)
+        return code_import
+
     def _get_status(self, status_name: object) -> Any:
         """Return a result status by its name, or raise that there is none."""
         name = check_text(status_name, "status name")
@@ -120,7 +129,7 @@ class CodeImportSchedulerAPI:
 
     def _log_file_name(self, job: ICodeImportJob) -> str:
         """Return a file name for a job's log."""
-        unique_name: str = job.code_import.target.unique_name
+        unique_name: str = self._get_import(job).target.unique_name
         return unique_name.replace("/", "-") + ".log"
 
     def _was_answered(self, job_id: int, status_name: object) -> bool:
