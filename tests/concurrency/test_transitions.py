@@ -22,7 +22,7 @@ from tests.concurrency.together import (
     let_nap,
 )
 
-ROUNDS = 2
+ROUNDS = 4
 SECONDS_OF_CHANCE = 10
 
 # An hour of silence is too long for a running job, which can be reclaimed then.

@@ -61,12 +61,16 @@ NAPS = """
         FOR EACH STATEMENT EXECUTE FUNCTION nap();
     CREATE TRIGGER nap AFTER INSERT OR UPDATE OR DELETE ON codeimport
         FOR EACH STATEMENT EXECUTE FUNCTION nap();
+    SET session_replication_role = replica;
 """
 NO_NAPS = "DROP FUNCTION IF EXISTS nap() CASCADE"
 
 
 def let_nap() -> None:
-    """Make every change of a row last a moment longer, until `let_hurry`."""
+    """Make every change of a row last a moment longer, until `let_hurry`.
+
+    This thread is spared: it only prepares what the others do.
+    """
     main_store().execute(NAPS, noresult=True)
     transaction.commit()
 

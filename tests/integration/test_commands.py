@@ -104,6 +104,31 @@ class TestAdd(CommandTestCase):
         found = [i.target.unique_name for i in getUtility(ICodeImportSet).search()]
         self.assertEqual("cvs.example.org/cvs/gnome", found[-1])
 
+    def test_add_again_as_another_type(self):
+        # The same URL of another system is not the same import.
+        self.succeed("add", URL, "example/engine")
+        sentence = f"{URL} is imported already, as example/engine."
+        self.assert_refused(65, sentence, "add", "--type", "hg", URL, "example/engine")
+
+    def test_add_forgotten_scheme(self):
+        # A host and a path are no path of this machine.
+        code, _, err = self.run_command("add", "git.example.org/engine")
+        self.assertEqual(65, code)
+        self.assertIn("write it like https://", err)
+
+    def test_add_longest_source(self):
+        # What the database's indexes can hold is counted in bytes.
+        for url in ("/" + "\u6f22" * 900, "https://h.org/" + "x" * 2000):
+            code, _, err = self.run_command("add", "--allow-local", url)
+            self.assertEqual((65, 1), (code, err.count("\n")))
+        root, module = ":pserver:a@h.org:/" + "r" * 1200, "m" * 1200
+        code, _, _ = self.run_command("add", "--type", "cvs", "--cvs-module", module, root)
+        self.assertEqual(65, code)
+
+    def test_add_path_of_nobody(self):
+        # A user that is not there has no home.
+        self.assertEqual(65, self.run_command("add", "~nobody-of-that-name/x")[0])
+
     def test_add_path(self):
         # A relative path is stored as the absolute one.
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -336,6 +361,20 @@ class TestEdges(CommandTestCase):
             "The configuration /nowhere.conf cannot be read: No such file or directory.",
             *("--config", "/nowhere.conf", "list"),
         )
+
+    def test_home_that_cannot_be_looked_at(self):
+        # One sentence that names the variable, whatever stands in the way.
+        os.environ["CODEIMPORT_HOME"], home = f"/tmp/{'x' * 300}", os.environ["CODEIMPORT_HOME"]
+        self.addCleanup(config.load, None)
+        self.addCleanup(os.environ.__setitem__, "CODEIMPORT_HOME", home)
+        code, err = self.run_in_home("list")
+        self.assertEqual((78, 1), (code, err.count("\n")))
+        self.assertIn("CODEIMPORT_HOME", err)
+
+    def run_in_home(self, *arguments):
+        err = io.StringIO()
+        with contextlib.redirect_stderr(err):
+            return main.run(list(arguments)), err.getvalue()
 
     def test_unreachable_database(self):
         # One sentence, without the password.

@@ -264,7 +264,7 @@ class TestFinishJobIDAgain(SchedulerTestCase):
         # Another status is another call.
         self.finish()
         self.assert_fault(360, f"Job {self.job_id} not found", self.finish("FAILURE"))
-        self.assert_fault(366, "'GREAT' is not", self.finish("GREAT"))
+        self.assert_fault(360, "not found", self.finish("GREAT"))
         self.assertEqual(SUCCESS, self.code_import.results.first().status)
 
     def test_too_late(self):

@@ -193,6 +193,15 @@ class TestRefusals(ConfigurationTestCase):
         # A section that is too deep is malformed, too.
         self.assert_refused("[vhost.mainsite.deeper]\nhostname: x\n", "malformed")
 
+    def test_numbers_out_of_range(self):
+        # The range is named.
+        for section, line, wanted in (
+            ("vhost.xmlrpc_private", "private_port: 99999", "from 0 to 65535"),
+            ("codeimportscheduler", "workers: 0", "from 1 to 64"),
+            ("codeimport", "consecutive_failure_limit: 0", "from 1 to 1000"),
+        ):
+            self.assert_refused(f"[{section}]\n{line}\n", wanted)
+
     def test_missing_base(self):
         # A file may be based on another, which must be there.
         self.assert_refused("[meta]\nextends: missing.conf\n", "malformed")

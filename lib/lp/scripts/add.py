@@ -9,7 +9,7 @@ import click
 from zope.component import getUtility
 
 from lp.code.enums import RevisionControlSystems
-from lp.code.errors import SourceTaken, TargetTaken
+from lp.code.errors import InvalidSource, SourceTaken
 from lp.code.interfaces.codeimport import ICodeImport, ICodeImportSet
 from lp.code.policy.targetname import check_target_name, default_target_name
 from lp.scripts.output import json_option, show_json, timestamp
@@ -74,9 +74,12 @@ def add(
 
 def absolute_source(source: str) -> str:
     """Return a source as it is stored: a path of this machine made absolute."""
-    if source.startswith((".", "~")) or ("/" in source and ":" not in source):
+    if not source.startswith(("/", "./", "../", "~/")) and source not in (".", ".."):
+        return source
+    try:
         return str(Path(source).expanduser().absolute().resolve())
-    return source
+    except (OSError, RuntimeError, ValueError):
+        raise InvalidSource(f"{source} cannot be a path.") from None
 
 
 def register(
@@ -84,20 +87,19 @@ def register(
 ) -> dict[str, Any]:
     """Register an import unless it is registered, and return what there is to say of it."""
     imports = getUtility(ICodeImportSet)
-    present = imports.getByTargetName(target)
     try:
         code_import = imports.new(
             acting_person(), target, rcs_type, **details, allow_local=allow_local
         )
-    except (SourceTaken, TargetTaken) as error:
-        if (
-            present is None
-            or not isinstance(error, SourceTaken)
-            or error.target != (present.target.unique_name)
-        ):
+    except SourceTaken as error:
+        # Looked for now, as somebody else may have registered it a moment ago.
+        present = imports.getByTargetName(target)
+        if present is None or present.rcs_type != rcs_type:
             raise
-        code_import = present
-    return describe(code_import, registered=present is None)
+        if present.target.unique_name != error.target:
+            raise
+        return describe(present, registered=False)
+    return describe(code_import, registered=True)
 
 
 def describe(code_import: ICodeImport, *, registered: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 __all__ = ["Finding", "doctor"]
 
+import http.client
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import click
 from zope.component import getUtility
@@ -28,6 +30,9 @@ from lp.services.startup import initialize
 
 GIT_NEEDED = (2, 34)
 
+SCHEDULER_PATIENCE = 5.0
+"""How many seconds the scheduler may take to answer."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -41,6 +46,16 @@ class Finding:
     subject: str
     verdict: str
     text: str
+
+
+class ImpatientTransport(xmlrpc.client.Transport):
+    """A transport that gives up on a server that does not answer."""
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        """Return a connection that waits for some seconds only."""
+        connection = super().make_connection(host)
+        connection.timeout = SCHEDULER_PATIENCE
+        return connection
 
 
 @click.command()
@@ -131,9 +146,10 @@ def check_database() -> Finding:
 def check_scheduler() -> Finding:
     """Call the scheduler where it is configured to be; it need not be running."""
     host = config.codeimportscheduler.host
+    host = f"[{host}]" if ":" in host else host
     url = f"http://{host}:{config.vhost.xmlrpc_private.private_port}/codeimportscheduler"
     try:
-        with xmlrpc.client.ServerProxy(url) as scheduler:
+        with xmlrpc.client.ServerProxy(url, transport=ImpatientTransport()) as scheduler:
             methods = scheduler.system.listMethods()
     except OSError:
         return Finding(

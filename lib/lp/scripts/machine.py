@@ -16,7 +16,7 @@ from lp.scripts.session import acting_person, run_in_database
 @click.argument("action", type=click.Choice(["online", "offline", "quiesce"]))
 @click.option("--message", metavar="TEXT", help="Say why; it is kept with the event.")
 def machine(name: str, action: str, message: str | None) -> None:
-    r"""Change whether the machine NAME gets work.
+    """Change whether the machine NAME gets work.
 
     \b
     online   It gets work; a machine that is not known yet is registered.

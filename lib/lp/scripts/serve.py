@@ -19,7 +19,6 @@ from lp.services import log
 from lp.services.config import config
 from lp.services.database.embedded import EmbeddedServer
 from lp.services.database.opening import connect_database, open_database
-from lp.services.errors import ServiceError
 from lp.services.startup import initialize
 from lp.services.webapp import serving
 
@@ -126,7 +125,7 @@ def _watch(server: EmbeddedServer, over: threading.Event) -> None:
             continue
         try:
             revived = server.revive()
-        except ServiceError:
+        except Exception:
             logger.exception("the database cannot be started again")
             over.wait(RETRY_INTERVAL)
         else:

@@ -2,6 +2,7 @@
 
 __all__ = ["show"]
 
+import sys
 from typing import Any
 
 import click
@@ -32,7 +33,10 @@ LOG_LINES = 20
 def show(target: str, whole_log: bool, as_json: bool) -> None:
     """Show the import of TARGET: its next run, its last results, and the end of the last log."""
     if whole_log:
-        click.echo(run_in_database(get_log, target), nl=False)
+        log = run_in_database(get_log, target)
+        # A stranger's bytes could steer a terminal; files and pipes get them as they are.
+        is_terminal = sys.stdout.isatty()
+        click.echo(printable(log.decode("utf-8", "replace")) if is_terminal else log, nl=False)
     elif as_json:
         show_json(run_in_database(get_facts, target))
     else:

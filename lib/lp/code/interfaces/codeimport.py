@@ -125,6 +125,7 @@ class ICodeImport(Interface):
             accepted without effect.
         :raise CodeImportNotInReviewedState: if the import has no job, as it is not REVIEWED.
         :raise CodeImportAlreadyRunning: if it runs.
+        :raise NoSuchCodeImport: if the import has been deleted meanwhile.
         :raise CodeImportAlreadyRequested: if somebody has asked, and that is to be refused.
         """
 

@@ -187,6 +187,8 @@ class CodeImport(Storm):
 
     def requestImport(self, requester: Any, error_if_already_requested: bool = False) -> None:
         """See `ICodeImport`."""
+        # Raises that there is none, if it has been deleted.
+        getUtility(ICodeImportSet).get(self.id)
         unique_name = self.target.unique_name
         job = self.import_job
         if job is None:

@@ -24,7 +24,10 @@ SCHEMES: dict[Any, tuple[str, ...]] = {
 }
 
 MAX_LENGTH = 2000
-"""The characters that a URL, a CVS root or a CVS module has at most."""
+"""The bytes of UTF-8 that a URL, or a CVS root and module together, have at most.
+
+The indexes that keep sources apart hold no more than some 2,700.
+"""
 
 HOST = re.compile(r"[a-z0-9][a-z0-9._-]*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -81,6 +84,7 @@ def check_source(
     if rcs_type == RevisionControlSystems.CVS:
         if url is not None or not cvs_root or not cvs_module:
             raise InvalidSource("A CVS source needs a root and a module, and has no URL.")
+        _check_text(f"{cvs_root}/{cvs_module}")
         source = Source(
             cvs_root=_check_text(cvs_root), cvs_module=check_cvs_module(_check_text(cvs_module))
         )
@@ -104,8 +108,8 @@ def check_source(
 
 def _check_text(text: str) -> str:
     """Refuse what is no line of text."""
-    if len(text) > MAX_LENGTH:
-        raise InvalidSource(f"The source's name is longer than {MAX_LENGTH} characters.")
+    if len(text.encode("utf-8", "replace")) > MAX_LENGTH:
+        raise InvalidSource(f"The source's name is longer than {MAX_LENGTH} bytes.")
     if " " in text or not text.isprintable():
         raise InvalidSource("The source's name holds a space or a control character.")
     return text

@@ -137,8 +137,4 @@ class CodeImportSchedulerAPI:
         status = getUtility(ICodeImportResultSet).getStatusOfJob(
             job_id, config.codeimportscheduler.finish_memory
         )
-        return (
-            status is not None
-            and status not in ENDED_BY_OTHERS
-            and status == self._get_status(status_name)
-        )
+        return status is not None and status not in ENDED_BY_OTHERS and status.name == status_name

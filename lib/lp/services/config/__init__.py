@@ -25,6 +25,14 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 CHOICES = {("codeimportscheduler", "unknown_machines"): ("online", "offline", "refuse")}
 """The values of keys that allow a few words only."""
 
+RANGES = {
+    ("codeimport", "consecutive_failure_limit"): (1, 1_000),
+    ("codeimportscheduler", "workers"): (1, 64),
+    ("codeimportscheduler", "max_body"): (1, 999_999_999),
+    ("vhost.xmlrpc_private", "private_port"): (0, 65_535),
+}
+"""The numbers that can be neither arbitrarily small nor arbitrarily large."""
+
 
 class ConfigurationError(ServiceError):
     """The configuration cannot be used."""
@@ -99,7 +107,13 @@ class Configuration:
         if named := os.environ.get("CODEIMPORT_CONFIG"):
             return Path(named)
         standard = self.home / "codeimport.conf"
-        return standard if standard.exists() else None
+        try:
+            return standard if standard.exists() else None
+        except OSError as error:
+            raise ConfigurationError(
+                f"The home folder {self.home} cannot be used: {error.strerror};"
+                " name another one in CODEIMPORT_HOME."
+            ) from error
 
     def push(self, name: str, text: str) -> None:
         """Lay an overlay over the configuration.
@@ -179,6 +193,10 @@ class Configuration:
         elif default.isdigit():
             if not NUMBER.fullmatch(text):
                 wanted = "a whole number, 0 or more, of at most nine digits"
+            else:
+                lowest, highest = RANGES.get((section, key), (0, int(text)))
+                if not lowest <= int(text) <= highest:
+                    wanted = f"from {lowest} to {highest}"
         elif (section, key) in CHOICES and text not in CHOICES[section, key]:
             wanted = f"one of {', '.join(CHOICES[section, key])}"
         if wanted is None:

@@ -72,7 +72,7 @@ class AddressUnusable(ServiceError):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound, and does not listen yet.
+    """Return a socket that has the port to itself; it listens, and nobody answers yet.
 
     :param host: An address of this machine, or a name that has one.
     :param port: The port; 0 means any that is free.
@@ -83,6 +83,8 @@ def listen(host: str, port: int) -> socket.socket:
     while True:
         try:
             return _bind(host, port)
+        except UnicodeError as error:
+            raise AddressUnusable(f"{host!r} is no address and no name of a host.") from error
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise AddressUnusable(
@@ -105,6 +107,8 @@ def _bind(host: str, port: int) -> socket.socket:
         # Connections that a former server closed do not make the port taken.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # Two that only bind can have one port; two that listen cannot.
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise

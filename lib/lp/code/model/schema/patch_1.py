@@ -114,8 +114,9 @@ CREATE INDEX codeimportjob__requested__idx ON codeimportjob (date_due, id)
 CREATE INDEX codeimportjob__due__idx ON codeimportjob (date_due, id)
     WHERE state = 10 AND requesting_user IS NULL;
 -- Without the heartbeat, which may then be updated in place; few jobs run at a time.
-CREATE INDEX codeimportjob__running__idx ON codeimportjob (machine, date_started, id)
-    WHERE state = 30;
+CREATE INDEX codeimportjob__running__idx ON codeimportjob (id) WHERE state = 30;
+CREATE INDEX codeimportjob__machine__idx ON codeimportjob (machine, date_started, id)
+    WHERE machine IS NOT NULL;
 CREATE INDEX codeimportjob__requesting_user__idx ON codeimportjob (requesting_user)
     WHERE requesting_user IS NOT NULL;
 
