@@ -154,17 +154,21 @@ def outcome_of(future: "Future[Any]") -> Any:
 class Snapshot:
     """All rows as they are now, to which the tables can be brought back quickly."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, name: str = "saved") -> None:
+        self._name = name
         self._connection = psycopg2.connect(dsn)
         self._connection.autocommit = True
         with self._connection.cursor() as cursor:
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-            tables = [name for (name,) in cursor.fetchall()]
-            copies = [f"CREATE TABLE saved.{name} AS TABLE public.{name}" for name in tables]
-            cursor.execute("; ".join(["CREATE SCHEMA saved", *copies]))
+            tables = [table for (table,) in cursor.fetchall()]
+            copies = [f"CREATE TABLE {name}.{table} AS TABLE public.{table}" for table in tables]
+            cursor.execute("; ".join([f"CREATE SCHEMA {name}", *copies]))
         self._restoration = "; ".join(
             ["SET session_replication_role = replica"]
-            + [f"DELETE FROM {name}; INSERT INTO {name} TABLE saved.{name}" for name in tables]
+            + [
+                f"DELETE FROM {table}; INSERT INTO {table} TABLE {name}.{table}"
+                for table in tables
+            ]
         )
         self._times = 0
 
@@ -179,5 +183,5 @@ class Snapshot:
     def close(self) -> None:
         """Forget them."""
         with self._connection.cursor() as cursor:
-            cursor.execute("DROP SCHEMA saved CASCADE")
+            cursor.execute(f"DROP SCHEMA {self._name} CASCADE")
         self._connection.close()

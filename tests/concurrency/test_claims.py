@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg2
 import transaction
 
+from lp.services.database.stores import main_store
 from lp.testing import TestCaseWithFactory
 from lp.testing.layers import ServerLayer
 from tests.concurrency.together import find_contradictions
@@ -25,6 +26,13 @@ OVER_THE_LIMIT = """
     SELECT m.hostname, m.running, count(j.id) FROM codeimportmachine m
       LEFT JOIN codeimportjob j ON j.machine = m.id AND j.state = 30
      GROUP BY m.id HAVING m.running > %s OR count(j.id) > %s OR m.running <> count(j.id)
+"""
+
+# The machines' rows are locked while these are written, so that their order is that of what
+# they tell of.
+STARTS_AND_ENDS = """
+    SELECT machine, CASE entry_type WHEN 210 THEN 1 ELSE -1 END
+      FROM codeimportevent WHERE entry_type IN (210, 220) ORDER BY id
 """
 
 
@@ -83,7 +91,16 @@ class TestClaims(TestCaseWithFactory):
         self.assertGreater(looks, 20)
         transaction.begin()
         self.assertEqual([], find_contradictions())
+        self.assert_limit_by_events()
         self.assert_all_worked(outputs)
+
+    def assert_limit_by_events(self):
+        # No machine ever ran more than it can, whatever its counter said.
+        running = Counter()
+        for machine, change in main_store().execute(STARTS_AND_ENDS):
+            running[machine] += change
+            self.assertLessEqual(running[machine], LIMIT)
+        self.assertEqual({0}, set(running.values()))
 
     def assert_all_worked(self, outputs):
         # Each claimer had its share, and met the limit now and then; else this proves little.

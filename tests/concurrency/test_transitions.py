@@ -14,6 +14,8 @@ from lp.code.interfaces.codeimport import ICodeImportSet
 from lp.code.interfaces.codeimportjob import ICodeImportJobSet, ICodeImportJobWorkflow
 from lp.registry.interfaces.person import IPersonSet
 from lp.testing import TestCaseWithFactory
+from lp.testing.layers import DatabaseLayer
+from tests.concurrency.interleaving import Snapshot
 from tests.concurrency.together import (
     count_deadlocks,
     do_together,
@@ -133,23 +135,28 @@ class TestTransitions(TestCaseWithFactory):
             self.make_nearly_failing,
         ]
 
-    def clash(self, make, names):
-        # Let some transitions meet on a new job, and look at what is left.
+    def prepare(self, make):
+        # Make a situation, alone in the database, that can be brought back.
+        DatabaseLayer.testSetUp()
         self.factory.makePerson("person")
         code_import, job = make()
         transitions = Transitions(code_import.id, job.id)
         transaction.commit()
+        snapshot = Snapshot(DatabaseLayer.dsn, make.__name__)
+        self.addCleanup(snapshot.close)
+        return make.__name__, transitions, snapshot
+
+    def clash(self, situation, names):
+        # Let some transitions meet on one job, and look at what is left.
+        where, transitions, snapshot = situation
+        snapshot.restore()
         outcomes = do_together([getattr(transitions, name) for name in names])
         for name, outcome in zip(names, outcomes, strict=True):
             if outcome is not None and not isinstance(outcome, CodeImportError):
-                raise AssertionError(f"{names} after {make.__name__}: {name}") from outcome
+                raise AssertionError(f"{names} after {where}: {name}") from outcome
         transaction.begin()
-        self.assertEqual([], find_contradictions(), f"{names} after {make.__name__}")
-        # Several jobs of earlier rounds would only make the claims miss this one.
-        if (left := getUtility(ICodeImportSet).search(rcs_type=None)).count():
-            for other in list(left):
-                getUtility(ICodeImportSet).delete(other)
-            transaction.commit()
+        self.assertEqual([], find_contradictions(), f"{names} after {where}")
+        transaction.abort()
 
     def assert_no_deadlock(self, before):
         # The statistics are a little late.
@@ -160,21 +167,22 @@ class TestTransitions(TestCaseWithFactory):
     def test_every_pair(self):
         # Whoever is first wins; the other one is refused by name, or does what is left.
         before = count_deadlocks()
-        for make in self.make_situations():
+        for situation in map(self.prepare, self.make_situations()):
             for pair in itertools.combinations_with_replacement(NAMES, 2):
                 for _ in range(ROUNDS):
-                    self.clash(make, pair)
+                    self.clash(situation, pair)
         self.assert_no_deadlock(before)
 
     def test_any_three(self):
         # The same with three, as long as there is time, by chance that can be repeated.
         seed = random.randrange(2**32)
         chance = random.Random(seed)
+        situations = [self.prepare(make) for make in self.make_situations()]
         before, end = count_deadlocks(), time.monotonic() + SECONDS_OF_CHANCE
         with self.subTest(seed=seed):
             while time.monotonic() < end:
-                make = chance.choice(self.make_situations())
-                self.clash(make, tuple(chance.choices(NAMES, k=3)))
+                situation = chance.choice(situations)
+                self.clash(situation, tuple(chance.choices(NAMES, k=3)))
             self.assert_no_deadlock(before)
 
     def test_contradictions_are_found(self):
