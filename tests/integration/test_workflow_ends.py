@@ -136,11 +136,6 @@ class TestFinishJob(DomainTestCase):
         code_import = self.finish(self.factory.makeRunningJob(), FAILURE)
         self.assertEqual(FAILING, code_import.review_status)
 
-    def test_finishJob_limit_zero(self):
-        # Even where no failure at all is borne, a success is none.
-        self.push_config("codeimport", consecutive_failure_limit=0)
-        self.assertEqual(REVIEWED, self.finish(self.factory.makeRunningJob()).review_status)
-
     def test_finishJob_set_aside_events(self):
         # First the change, by nobody, then the finish.
         job = self.factory.makeRunningJob(previous_failures=4)
