@@ -153,7 +153,7 @@ class TestTransitions(TestCaseWithFactory):
         outcomes = do_together([getattr(transitions, name) for name in names])
         for name, outcome in zip(names, outcomes, strict=True):
             if outcome is not None and not isinstance(outcome, CodeImportError):
-                raise AssertionError(f"{names} after {where}: {name}") from outcome
+                raise AssertionError(f"{names} after {where}: {name}: {outcome!r}") from outcome
         transaction.begin()
         self.assertEqual([], find_contradictions(), f"{names} after {where}")
         transaction.abort()
