@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import unittest
 from importlib.resources import files
 from pathlib import Path
 
@@ -278,3 +279,28 @@ class TestOverlays(ConfigurationTestCase):
                 with self.subTest(bad), self.assertRaises(ConfigurationError):
                     self.config.push(name, f"{good}{bad}\n")
         self.assertEqual(5, self.config.codeimport.consecutive_failure_limit)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "Only root can act as another user.")
+class TestClosedHome(ConfigurationTestCase):
+    """A home inside a folder that an unprivileged user cannot enter."""
+
+    def test_home_in_closed_folder(self):
+        # One sentence that names the home and the variable, and no traceback.
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        former = os.environ.get("CODEIMPORT_HOME")
+        self.addCleanup(self.restore_home, former)
+        os.environ["CODEIMPORT_HOME"] = f"{folder.name}/home"
+        os.seteuid(65534)
+        self.addCleanup(os.seteuid, 0)
+        with self.assertRaises(ConfigurationError) as caught:
+            self.config.load(None)
+        self.assertIn(f"{folder.name}/home cannot be used", str(caught.exception))
+        self.assertIn("CODEIMPORT_HOME", str(caught.exception))
+
+    def restore_home(self, former):
+        if former is None:
+            del os.environ["CODEIMPORT_HOME"]
+        else:
+            os.environ["CODEIMPORT_HOME"] = former
